@@ -1,0 +1,171 @@
+"""Findings: what a notebook found, with its uncertainty, and the recorder that it writes them with."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from patternbook.errors import MissingMart
+from patternbook.params import Params, notebook_params
+from patternbook.paths import RunPaths
+
+Kind = Literal["measured", "modelled", "assumed"]
+Unit = Literal["count", "share", "factor", "number", "currency", "days", "months", "seconds", "bytes", "time", "text"]
+Value = int | float | str | None
+
+SIGNIFICANT_DIGITS = 12
+ID_PATTERN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+
+
+class Finding(BaseModel):
+    """One result. `low` and `high` bound its 95 % interval; `source` names where an assumed value comes from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: Value
+    low: float | None = None
+    high: float | None = None
+    unit: Unit
+    kind: Kind
+    n: int | None = None
+    label: str
+    notebook: str
+    cell: str
+    source: str | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _is_honest(self) -> Finding:
+        if self.value is None and not self.reason:
+            raise ValueError("a finding without a value needs a reason")
+        if self.value is not None and self.kind == "modelled" and (self.low is None or self.high is None):
+            raise ValueError("a modelled finding needs low and high")
+        if self.kind == "assumed" and not self.source:
+            raise ValueError("an assumed finding names its source")
+        return self
+
+
+def rounded(value: Any) -> Any:
+    """`value` as it is stored: floats with 12 significant digits, times as ISO text, NaN and infinity as null."""
+    if isinstance(value, bool) or value is None or isinstance(value, int | str):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    return float(f"{number:.{SIGNIFICANT_DIGITS}g}")
+
+
+class Recorder:
+    """Writes what one notebook found. Open it in the notebook's first cell, `save()` in its last.
+
+    Saved are `findings/<notebook>.json`, and at once `tables/<topic>.<name>.parquet` and
+    `figures/<topic>.<name>.json`. Files are written aside and renamed.
+    """
+
+    def __init__(self, notebook: str, params: Params) -> None:
+        self.notebook = notebook
+        self.params = params
+        self.paths = RunPaths.of(params.run)
+        self._findings: dict[str, Finding] = {}
+
+    @classmethod
+    def open(cls, notebook: str, names: Mapping[str, Any], needs: Iterable[str] = ()) -> Recorder:
+        """Recorder of `notebook`, its parameters taken from the notebook's `globals()`.
+
+        `needs` names the marts that the notebook reads; a missing one raises MissingMart with the command
+        that builds it.
+        """
+        recorder = cls(notebook, notebook_params(names))
+        missing = [mart for mart in needs if not recorder.paths.mart(mart).exists()]
+        if missing:
+            raise MissingMart(
+                f"run {recorder.params.run!r} has no mart {', '.join(missing)} yet: build it with "
+                f"`patternbook run {recorder.params.file} --until 01`, or run notebooks/01_compaction.ipynb"
+            )
+        return recorder
+
+    def finding(
+        self,
+        finding_id: str,
+        value: Any,
+        *,
+        unit: Unit,
+        label: str,
+        cell: str,
+        kind: Kind = "measured",
+        interval: tuple[float, float] | None = None,
+        n: int | None = None,
+        source: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Record one finding. `cell` is the label of the cell that computes it (`fig-…`, `tbl-…`)."""
+        if not ID_PATTERN.fullmatch(finding_id):
+            raise ValueError(f"finding id {finding_id!r} is not <topic>.<name>")
+        low, high = interval if interval is not None else (None, None)
+        self._findings[finding_id] = Finding(
+            value=rounded(value),
+            low=rounded(low),
+            high=rounded(high),
+            unit=unit,
+            kind=kind,
+            n=n,
+            label=label,
+            notebook=self.notebook,
+            cell=cell,
+            source=source,
+            reason=reason,
+        )
+
+    def table(self, table_id: str, frame: pl.DataFrame) -> None:
+        """Keep a result table under `tables/<table_id>.parquet`."""
+        _check_id(table_id)
+        target = self.paths.tables / f"{table_id}.parquet"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_suffix(".partial")
+        frame.write_parquet(aside, compression="zstd")
+        aside.rename(target)
+
+    def figure(self, figure_id: str, figure: Any) -> None:
+        """Keep a Plotly figure under `figures/<figure_id>.json`."""
+        _check_id(figure_id)
+        write_aside(self.paths.figures / f"{figure_id}.json", figure.to_json())
+
+    def save(self) -> None:
+        """Write `findings/<notebook>.json`."""
+        payload = {key: self._findings[key].model_dump(exclude_none=False) for key in sorted(self._findings)}
+        write_aside(
+            self.paths.findings_parts / f"{self.notebook}.json",
+            json.dumps(payload, indent=1, ensure_ascii=False) + "\n",
+        )
+
+
+def read_findings(path: Path) -> dict[str, Finding]:
+    """Findings of a `findings.json` by id."""
+    return {key: Finding(**entry) for key, entry in json.loads(path.read_text("utf-8")).items()}
+
+
+def write_aside(target: Path, text: str) -> None:
+    """Write `text` beside `target` and rename, so that no reader sees half a file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(target.name + ".partial")
+    aside.write_text(text, "utf-8")
+    aside.rename(target)
+
+
+def _check_id(name: str) -> None:
+    if not ID_PATTERN.fullmatch(name):
+        raise ValueError(f"{name!r} is not <topic>.<name>")
+
+
+KINDS: tuple[str, ...] = get_args(Kind)
+UNITS: tuple[str, ...] = get_args(Unit)

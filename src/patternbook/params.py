@@ -1,0 +1,495 @@
+"""The parameter file: one pydantic model a section. Unknown keys are errors that name file, line and key."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from patternbook.errors import UserError
+from patternbook.paths import project_root
+
+DEFAULT_FILE = Path("params/sample.yaml")
+RESERVED_RUNS = ("latest", "benchmarks", "theme", "filters", "fonts")
+
+
+class Section(BaseModel):
+    """A part of the parameter file. Unknown keys are errors, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone; write a name such as Europe/Berlin or UTC") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Action = Literal["keep", "reject"]
+EventType = Literal["view", "cart", "remove_from_cart", "purchase", "other"]
+IdType = Literal["integer", "text"]
+
+
+class Mechanisms(Section):
+    """What the simulated market does; each can be switched off."""
+
+    funnel: bool = True
+    repeat_buying: bool = True
+    spend: bool = True
+    complements: bool = True
+    signals: bool = True
+    hours: bool = True
+    payday: bool = True
+    platforms: bool = True
+    campaigns: bool = True
+    drift: bool = True
+    dirt: bool = True
+
+
+class Simulated(Section):
+    """A market simulated from a fixed seed, written to raw CSV and read back like a real file."""
+
+    kind: Literal["simulated"]
+    seed: int = Field(20191001, ge=0)
+    events: int = Field(1_000_000, ge=10_000, le=200_000_000)
+    customers: int | None = Field(None, ge=100)
+    products: int | None = Field(None, ge=50)
+    start: date = date(2024, 7, 1)
+    months: int = Field(12, ge=1, le=60)
+    mechanisms: Mechanisms = Mechanisms()
+
+
+class Ids(Section):
+    """Whether an id column holds integers or text; text ids become the first 63 bits of their MD5."""
+
+    customer: IdType
+    product: IdType
+    session: IdType
+
+
+class _Optional(Section):
+    """Columns that a source may or may not have. A default name that the file lacks is left out."""
+
+    category_id: str | None = "category_id"
+    category_code: str | None = "category_code"
+    brand: str | None = "brand"
+    name: str | None = "name"
+    price: str | None = "price"
+    quantity: str | None = "quantity"
+    amount: str | None = "amount"
+    event_name: str | None = "event_name"
+    platform: str | None = "platform"
+    device: str | None = "device"
+    channel: str | None = "channel"
+    region: str | None = "region"
+    discount: str | None = "discount"
+
+
+class ClickstreamColumns(_Optional):
+    """Our column: theirs. The default is the layout of the REES46 logs."""
+
+    event_time: str = "event_time"
+    event_type: str = "event_type"
+    customer_id: str = "user_id"
+    product_id: str | None = "product_id"
+    session_id: str | None = "user_session"
+
+
+class TransactionColumns(_Optional):
+    """Our column: theirs, one row an order line."""
+
+    event_time: str
+    order_id: str
+    product_id: str
+    customer_id: str | None = "customer_id"
+
+
+class _Files(Section):
+    """Files of one layout. Relative paths start at the project's root, `~` is expanded."""
+
+    folder: str = "."
+    files: list[str] = Field(min_length=1)
+    delimiter: str = Field(",", min_length=1, max_length=4)
+    time_format: str = "iso8601"
+    time_zone: TimeZone = "UTC"
+
+    def patterns(self) -> list[Path]:
+        """The files and globs as absolute paths."""
+        base = project_root() / Path(self.folder).expanduser()
+        return [base / Path(entry).expanduser() for entry in self.files]
+
+    @model_validator(mode="after")
+    def _time_format_is_known(self) -> _Files:
+        if self.time_format not in ("iso8601", "epoch_s", "epoch_ms") and "%" not in self.time_format:
+            raise ValueError("time_format: iso8601, epoch_s, epoch_ms or a strptime pattern like %d.%m.%Y %H:%M")
+        return self
+
+
+class Clickstream(_Files):
+    """A log of views, carts and purchases, one row an event."""
+
+    kind: Literal["clickstream"]
+    columns: ClickstreamColumns = ClickstreamColumns()
+    event_names: dict[str, EventType] = {
+        "view": "view",
+        "cart": "cart",
+        "remove_from_cart": "remove_from_cart",
+        "purchase": "purchase",
+    }
+    ids: Ids = Ids(customer="integer", product="integer", session="text")
+    session_gap_minutes: int = Field(30, ge=1)
+    duplicates: Literal["drop", "keep"] = "drop"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _codes_are_text(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            data = {**data}
+            names = data.get("event_names")
+            if isinstance(names, dict):
+                data["event_names"] = {str(key): value for key, value in names.items()}
+            data["ids"] = _with_default(data.get("ids"), customer="integer", product="integer", session="text")
+        return data
+
+
+class Cancelled(Section):
+    """How a cancelled order is told apart."""
+
+    order_id_prefix: str = Field(min_length=1)
+
+
+class Transactions(_Files):
+    """Order lines of a shop system or till, one row a line. A negative quantity is a return."""
+
+    kind: Literal["transactions"]
+    columns: TransactionColumns
+    cancelled: Cancelled | None = None
+    ids: Ids = Ids(customer="text", product="text", session="text")
+    duplicates: Literal["drop", "keep"] = "keep"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_ids(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            data = {
+                **data,
+                "ids": _with_default(data.get("ids"), customer="text", product="text", session="text"),
+            }
+        return data
+
+    @model_validator(mode="after")
+    def _has_money(self) -> Transactions:
+        if self.columns.price is None and self.columns.amount is None:
+            raise ValueError("columns needs price or amount: without one there is no revenue")
+        return self
+
+
+def _with_default(given: Any, **default: str) -> Any:
+    return {**default, **given} if isinstance(given, dict) else (given if given is not None else default)
+
+
+Source = Annotated[Simulated | Clickstream | Transactions, Field(discriminator="kind")]
+
+
+class Period(Section):
+    """Days that count, both included, in the shop's local time."""
+
+    from_: date | None = Field(None, alias="from")
+    to: date | None = None
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> Period:
+        if self.from_ and self.to and self.from_ > self.to:
+            raise ValueError(f"from ({self.from_}) is after to ({self.to})")
+        return self
+
+
+class Engine(Section):
+    """The engine that turns events into marts."""
+
+    kind: Literal["duckdb"] = "duckdb"
+    memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$")
+    threads: int = Field(2, ge=1, le=256)
+
+
+class Currency(Section):
+    """Currency and locale of every amount and number in the report."""
+
+    code: str = Field("USD", pattern=r"^[A-Z]{3}$")
+    locale: str = "en_US"
+
+
+class Quality(Section):
+    """What happens to odd rows. Rows that cannot be parsed are always rejected."""
+
+    unknown_event: Action = "keep"
+    bad_price: Action = "keep"
+    bad_amount: Action = "keep"
+    missing_customer: Action = "keep"
+    implausible_time: Action = "keep"
+    earliest_time: date = date(2000, 1, 1)
+    max_rejected_share: Share = 0.01
+
+
+class Report(Section):
+    """How the report presents itself."""
+
+    title: str = "Patterns in customer behaviour"
+    organisation: str = ""
+    confidentiality: str = "Confidential — for internal use"
+    time_zone: TimeZone = "UTC"
+
+
+class Privacy(Section):
+    """Cells of fewer people than `minimum_group` are not published."""
+
+    minimum_group: int = Field(10, ge=1)
+
+
+class Eda(Section):
+    """02_eda: how many rows its tables show, how long its moving averages are."""
+
+    top_products: int = Field(10, ge=3, le=50)
+    trend_days: int = Field(7, ge=2, le=60)
+
+
+class Funnel(Section):
+    """06_funnel_temporal: the column by which the funnel is broken down."""
+
+    by: Literal["platform", "device", "channel", "region"] = "platform"
+
+
+class Bound(Section):
+    """What a finding must be. A run that breaks one ends with exit code 1."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Bound:
+        if self.min is None and self.max is None:
+            raise ValueError("needs min or max")
+        return self
+
+
+class Params(Section):
+    """A run, described whole."""
+
+    run: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    source: Source
+    period: Period = Period()
+    filter: str | None = None
+    engine: Engine = Engine()
+    currency: Currency = Currency()
+    quality: Quality = Quality()
+    report: Report = Report()
+    privacy: Privacy = Privacy()
+    eda: Eda = Eda()
+    funnel: Funnel = Funnel()
+    expect: dict[str, Bound] = {}
+
+    _file: str = PrivateAttr(default=str(DEFAULT_FILE))
+
+    @model_validator(mode="after")
+    def _run_is_free(self) -> Params:
+        if self.run in RESERVED_RUNS:
+            raise ValueError(f"run may not be called {self.run!r}: that folder of reports/ is taken")
+        return self
+
+    @property
+    def file(self) -> str:
+        """The file that these parameters came from, for messages."""
+        return self._file
+
+    def to_notebook(self) -> dict[str, Any]:
+        """Top-level keys as JSON values, as Papermill hands them to a notebook."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def section(self, *names: str) -> dict[str, Any]:
+        """The named sections as JSON values: what a step depends on."""
+        return self.model_dump(mode="json", by_alias=True, include=set(names))
+
+
+def load_params(file: Path | str, overrides: Iterable[str] = ()) -> Params:
+    """Read a parameter file; `overrides` are `key=value` strings with dotted keys.
+
+    Raises UserError naming file, line and key.
+    """
+    path = Path(file).expanduser()
+    if not path.is_absolute() and not path.exists():
+        path = project_root() / path
+    if not path.is_file():
+        raise UserError(f"{file}: no such parameter file; `patternbook init DATAFILE` writes one")
+    text = _read_text(path)
+    data, lines = _parse_yaml(text, str(file))
+    for override in overrides:
+        _apply_override(data, override)
+    return _validate(data, str(file), lines)
+
+
+def notebook_params(names: Mapping[str, Any]) -> Params:
+    """Parameters of a notebook, from its `globals()`.
+
+    Papermill has filled the sections in; where it has not (JupyterLab, nbmake) the file named by
+    `PATTERNBOOK_PARAMS`, else params/sample.yaml, is read.
+    """
+    unknown = sorted(_injected_names(names.get("In", [])) - set(Params.model_fields))
+    if unknown:
+        raise UserError(f"notebook parameters: unknown key {unknown[0]!r}{_suggest(unknown[0], Params.model_fields)}")
+    given = {key: names[key] for key in Params.model_fields if names.get(key) is not None}
+    if not given:
+        return load_params(os.environ.get("PATTERNBOOK_PARAMS", str(DEFAULT_FILE)))
+    return _validate(given, "notebook parameters", {})
+
+
+def _injected_names(cells: Iterable[str]) -> set[str]:
+    """Names that Papermill assigned: it writes them into a cell that starts with `# Parameters`."""
+    assigned: set[str] = set()
+    for source in cells:
+        if source.startswith("# Parameters"):
+            targets = (t for node in ast.parse(source).body if isinstance(node, ast.Assign) for t in node.targets)
+            assigned |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return assigned
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save the parameter file as UTF-8") from None
+
+
+def _parse_yaml(text: str, file: str) -> tuple[dict[str, Any], dict[str, int]]:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{file}{where}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    except ValueError as error:  # an impossible date such as 2019-02-30
+        raise UserError(f"{file}: {_first_bad_date(text) or ''}{error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{file}: empty, or not a mapping; it needs at least `run` and `source`")
+    lines: dict[str, int] = {}
+    _collect_lines(node, "", lines, file)
+    return data, lines
+
+
+def _first_bad_date(text: str) -> str | None:
+    for number, line in enumerate(text.splitlines(), start=1):
+        for match in re.finditer(r"\b(\d{4})-(\d\d?)-(\d\d?)\b", line):
+            try:
+                date(*map(int, match.groups()))
+            except ValueError:
+                return f"line {number}: key '{line.split(':')[0].strip(' -{')}': {match.group()} is not a date: "
+    return None
+
+
+def _collect_lines(node: Any, prefix: str, lines: dict[str, int], file: str) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        path = f"{prefix}{key.value}"
+        if path in lines:
+            raise UserError(f"{file}, line {key.start_mark.line + 1}: key '{path}' stands twice; keep one")
+        lines[path] = key.start_mark.line + 1
+        _collect_lines(value, f"{path}.", lines, file)
+
+
+def _apply_override(data: dict[str, Any], override: str) -> None:
+    key, equals, raw = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override!r}: write key=value, for example --set engine.threads=4")
+    try:
+        value = yaml.safe_load(raw)
+    except (yaml.YAMLError, ValueError):
+        raise UserError(f"--set {override!r}: the value is not valid YAML") from None
+    *parents, last = key.strip().split(".")
+    place = data
+    for parent in parents:
+        child = place.get(parent)
+        if child is None:
+            child = place[parent] = {}
+        if not isinstance(child, dict):
+            raise UserError(f"--set {override!r}: '{parent}' is a value, not a section")
+        place = child
+    place[last] = value
+
+
+def _validate(data: dict[str, Any], file: str, lines: Mapping[str, int]) -> Params:
+    try:
+        params = Params(**{str(key): value for key, value in data.items()})
+    except ValidationError as error:
+        raise UserError("\n".join(_describe(problem, file, lines) for problem in error.errors()[:5])) from None
+    params._file = file
+    return params
+
+
+def _describe(problem: Any, file: str, lines: Mapping[str, int]) -> str:
+    tags = ("simulated", "clickstream", "transactions", "function-after")
+    location = [str(part) for part in problem["loc"]]
+    if len(location) > 1 and location[0] == "source" and location[1] in tags:
+        del location[1]
+    key = ".".join(location)
+    line = next(
+        (lines[".".join(location[:n])] for n in range(len(location), 0, -1) if ".".join(location[:n]) in lines),
+        None,
+    )
+    where = f"{file}, line {line}" if line else file
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key '{key}'{_suggest(location[-1], _siblings(location[:-1], problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{where}: key '{key}' is missing"
+    if problem["type"] == "union_tag_not_found":
+        return f"{where}: key 'source.kind' is missing; it is simulated, clickstream or transactions"
+    if problem["type"] == "union_tag_invalid":
+        return f"{where}: key 'source.kind': {problem['ctx']['tag']!r} is none of simulated, clickstream, transactions"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
+    return f"{where}: key '{key}': {message}{given}" if key else f"{where}: {message}"
+
+
+def _siblings(location: list[str], raw: tuple[Any, ...]) -> Iterable[str]:
+    """Names of the keys that may stand beside the unknown one."""
+    models = {"simulated": Simulated, "clickstream": Clickstream, "transactions": Transactions}
+    model: Any = Params
+    if len(raw) > 1 and raw[0] == "source" and raw[1] in models:
+        model, location = models[raw[1]], location[1:]
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is None:
+            field = next((f for f in model.model_fields.values() if f.alias == part), None)
+        model = getattr(field, "annotation", None)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known here: {', '.join(known)}" if known else ""

@@ -1,0 +1,119 @@
+"""Where every artefact of a run lives. Nothing else builds a path."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """The project's root: `PATTERNBOOK_ROOT`, else the checkout that holds this package."""
+    override = os.environ.get("PATTERNBOOK_ROOT")
+    return Path(override).resolve() if override else Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The places of one run. `root` is the project's root (a scratch folder when a run is verified)."""
+
+    run: str
+    root: Path
+
+    @classmethod
+    def of(cls, run: str) -> RunPaths:
+        """Places of the run called `run` in this project."""
+        return cls(run, project_root())
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the simulated market's raw CSV and its truth."""
+        return self.root / "data" / "raw" / self.run
+
+    @property
+    def home(self) -> Path:
+        """Folder of everything that the run computes."""
+        return self.root / "data" / "runs" / self.run
+
+    @property
+    def events(self) -> Path:
+        """Folder of the compacted events, one Parquet file a source file."""
+        return self.home / "events"
+
+    @property
+    def products(self) -> Path:
+        """What the source knows of each product."""
+        return self.home / "products.parquet"
+
+    @property
+    def customers(self) -> Path:
+        """What the source knows of each customer."""
+        return self.home / "customers.parquet"
+
+    @property
+    def rejects(self) -> Path:
+        """Rows that could not be read: file, line, reason, masked text."""
+        return self.home / "rejects.parquet"
+
+    @property
+    def compaction(self) -> Path:
+        """What compaction counted, by source file; written last, so it marks a complete event log."""
+        return self.home / "compaction.json"
+
+    @property
+    def marts(self) -> Path:
+        """Folder of the marts."""
+        return self.home / "marts"
+
+    def mart(self, name: str) -> Path:
+        """Parquet file of one mart."""
+        return self.marts / f"{name}.parquet"
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for half-written files and for spilling; emptied when a step ends."""
+        return self.home / "scratch"
+
+    @property
+    def notebooks(self) -> Path:
+        """Folder of the executed notebooks."""
+        return self.home / "notebooks"
+
+    def notebook(self, name: str) -> Path:
+        """One executed notebook."""
+        return self.notebooks / f"{name}.ipynb"
+
+    @property
+    def findings_parts(self) -> Path:
+        """Folder of the findings, one JSON file a notebook."""
+        return self.home / "findings"
+
+    @property
+    def findings(self) -> Path:
+        """All findings of the run, merged."""
+        return self.home / "findings.json"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the result tables `<topic>.<name>.parquet`."""
+        return self.home / "tables"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures `<topic>.<name>.json` (Plotly)."""
+        return self.home / "figures"
+
+    @property
+    def manifest(self) -> Path:
+        """The run's manifest; written last."""
+        return self.home / "manifest.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the rendered report."""
+        return self.root / "reports" / self.run
+
+    @property
+    def latest(self) -> Path:
+        """Folder of the report rendered last."""
+        return self.root / "reports" / "latest"

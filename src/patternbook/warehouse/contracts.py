@@ -1,0 +1,252 @@
+"""What every event log and mart promises: columns, types, keys, and identities that are checked when it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `type` is an engine type in DuckDB's spelling."""
+
+    name: str
+    type: str
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What one table promises. `identities` are SQL conditions over the whole table that must hold."""
+
+    name: str
+    meaning: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    identities: dict[str, str] = field(default_factory=dict)
+
+    def column_names(self) -> list[str]:
+        """Names of the columns, in order."""
+        return [column.name for column in self.columns]
+
+
+MONEY = "DECIMAL(18,4)"
+TOTAL = "DECIMAL(38,4)"
+
+EVENTS = Contract(
+    name="events",
+    meaning="one row an event, in one schema for every source",
+    key=(),
+    columns=(
+        Column("customer_id", "BIGINT", "who; null where the source does not know", nullable=True),
+        Column("session_id", "BIGINT", "key of the pair (customer, source session); for transactions the order"),
+        Column("event_time", "TIMESTAMP", "when, UTC, whole seconds"),
+        Column("event_type", "VARCHAR", "view, cart, remove_from_cart, purchase or other"),
+        Column(
+            "event_name",
+            "VARCHAR",
+            "the source's own name where it says more; `cancellation` on the lines of "
+            "an order that takes an earlier one back",
+            nullable=True,
+        ),
+        Column("product_id", "BIGINT", "what", nullable=True),
+        Column("price", MONEY, "unit price in the run's currency", nullable=True),
+        Column("quantity", "INTEGER", "units; 1 where the source has none, negative = returned"),
+        Column("amount", MONEY, "line total of a purchase; null on every other event", nullable=True),
+        Column("platform", "VARCHAR", "platform, where the source has it", nullable=True),
+        Column("device", "VARCHAR", "device, where the source has it", nullable=True),
+        Column("channel", "VARCHAR", "marketing channel, where the source has it", nullable=True),
+        Column("region", "VARCHAR", "region, where the source has it", nullable=True),
+        Column("discount", "DOUBLE", "discount as a share of the list price, where the source has it", nullable=True),
+    ),
+)
+
+PRODUCTS = Contract(
+    name="products",
+    meaning="one row a product: what the source said of it last",
+    key=("product_id",),
+    columns=(
+        Column("product_id", "BIGINT", "the product"),
+        Column("source_id", "VARCHAR", "the source's own id"),
+        Column("category_id", "VARCHAR", "the source's category id", nullable=True),
+        Column("category_code", "VARCHAR", "category path such as electronics.audio.headphone", nullable=True),
+        Column("brand", "VARCHAR", "brand", nullable=True),
+        Column("name", "VARCHAR", "name or description", nullable=True),
+    ),
+)
+
+_COUNTS = (
+    Column("events", "BIGINT", "events"),
+    Column("views", "BIGINT", "view events"),
+    Column("carts", "BIGINT", "cart events"),
+    Column("removals", "BIGINT", "remove_from_cart events"),
+    Column("purchases", "BIGINT", "purchase events (order lines)"),
+)
+_TYPES_ADD_UP = {"types add up": "sum(events) >= sum(views) + sum(carts) + sum(removals) + sum(purchases)"}
+
+MARTS: dict[str, Contract] = {
+    contract.name: contract
+    for contract in (
+        Contract(
+            name="sessions",
+            meaning="one row a session",
+            key=("session_id",),
+            columns=(
+                Column("session_id", "BIGINT", "the session"),
+                Column("customer_id", "BIGINT", "who", nullable=True),
+                Column("started_at", "TIMESTAMP", "first event, UTC"),
+                Column("ended_at", "TIMESTAMP", "last event, UTC"),
+                *_COUNTS,
+                Column("products", "BIGINT", "distinct products"),
+                Column("revenue", TOTAL, "sum of amounts, net of returns"),
+                Column("platform", "VARCHAR", "platform of the first event that names one", nullable=True),
+                Column("device", "VARCHAR", "device of the first event that names one", nullable=True),
+                Column("channel", "VARCHAR", "channel of the first event that names one", nullable=True),
+                Column("region", "VARCHAR", "region of the first event that names one", nullable=True),
+            ),
+            identities={**_TYPES_ADD_UP, "time runs forward": "bool_and(started_at <= ended_at)"},
+        ),
+        Contract(
+            name="customers",
+            meaning="one row a known customer",
+            key=("customer_id",),
+            columns=(
+                Column("customer_id", "BIGINT", "the customer"),
+                Column("first_event_at", "TIMESTAMP", "first event, UTC"),
+                Column("last_event_at", "TIMESTAMP", "last event, UTC"),
+                Column("sessions", "BIGINT", "sessions"),
+                Column("active_days", "BIGINT", "days with an event, in the shop's local time"),
+                *_COUNTS,
+                Column("first_view_at", "TIMESTAMP", "first view, UTC", nullable=True),
+                Column("first_cart_at", "TIMESTAMP", "first cart event, UTC", nullable=True),
+                Column("last_cart_at", "TIMESTAMP", "last cart event, UTC", nullable=True),
+                Column("first_purchase_at", "TIMESTAMP", "first line of an order, UTC", nullable=True),
+                Column("last_purchase_at", "TIMESTAMP", "last line of an order, UTC", nullable=True),
+                Column("orders", "BIGINT", "orders; cancelled ones are none"),
+                Column("units", "BIGINT", "units bought, net of returns"),
+                Column("revenue", TOTAL, "sum of amounts, net of returns"),
+                Column("platform", "VARCHAR", "platform of the first event that names one", nullable=True),
+                Column("device", "VARCHAR", "device of the first event that names one", nullable=True),
+                Column("channel", "VARCHAR", "channel of the first event that names one", nullable=True),
+                Column("region", "VARCHAR", "region of the first event that names one", nullable=True),
+            ),
+            identities={**_TYPES_ADD_UP, "orders need purchases": "bool_and(orders <= purchases)"},
+        ),
+        Contract(
+            name="order_lines",
+            meaning="one row a purchase event; lines of cancelled orders are marked",
+            key=("order_id", "line"),
+            columns=(
+                Column("order_id", "BIGINT", "the order: the session of the purchase"),
+                Column("line", "BIGINT", "number of the line within the order, from 1"),
+                Column("customer_id", "BIGINT", "who", nullable=True),
+                Column("ordered_at", "TIMESTAMP", "when, UTC"),
+                Column("product_id", "BIGINT", "what", nullable=True),
+                Column("price", MONEY, "unit price", nullable=True),
+                Column("quantity", "INTEGER", "units; negative = returned"),
+                Column("amount", MONEY, "line total", nullable=True),
+                Column("discount", "DOUBLE", "discount as a share", nullable=True),
+                Column("cancelled", "BOOLEAN", "the line belongs to a cancelled order"),
+            ),
+        ),
+        Contract(
+            name="purchases",
+            meaning="one row an order that was not cancelled",
+            key=("order_id",),
+            columns=(
+                Column("order_id", "BIGINT", "the order"),
+                Column("customer_id", "BIGINT", "who", nullable=True),
+                Column("ordered_at", "TIMESTAMP", "first line, UTC"),
+                Column("lines", "BIGINT", "lines"),
+                Column("products", "BIGINT", "distinct products"),
+                Column("units", "BIGINT", "units, net of returns within the order"),
+                Column("revenue", TOTAL, "sum of amounts"),
+            ),
+        ),
+        Contract(
+            name="daily",
+            meaning="one row a day with events, in the shop's local time",
+            key=("day",),
+            columns=(
+                Column("day", "DATE", "the day"),
+                *_COUNTS,
+                Column("customers", "BIGINT", "distinct known customers"),
+                Column("new_customers", "BIGINT", "customers whose first event is on this day"),
+                Column("sessions", "BIGINT", "sessions that start on this day"),
+                Column("orders", "BIGINT", "orders that start on this day"),
+                Column("revenue", TOTAL, "sum of amounts, net of returns"),
+            ),
+            identities=_TYPES_ADD_UP,
+        ),
+        Contract(
+            name="hourly",
+            meaning="one row an hour with events, in the shop's local time (the hour that a clock change repeats is one)",
+            key=("day", "hour"),
+            columns=(
+                Column("day", "DATE", "the day"),
+                Column("hour", "INTEGER", "0 to 23"),
+                Column("weekday", "INTEGER", "1 = Monday to 7 = Sunday"),
+                *_COUNTS,
+                Column("customers", "BIGINT", "distinct known customers"),
+                Column("sessions", "BIGINT", "sessions that start in this hour"),
+                Column("orders", "BIGINT", "orders that start in this hour"),
+                Column("revenue", TOTAL, "sum of amounts, net of returns"),
+            ),
+            identities=_TYPES_ADD_UP,
+        ),
+        Contract(
+            name="funnel",
+            meaning="customers by step, one row a combination of platform, device, channel and region (of the "
+            "customer's first event that names one)",
+            key=("platform", "device", "channel", "region"),
+            columns=(
+                Column("platform", "VARCHAR", "platform", nullable=True),
+                Column("device", "VARCHAR", "device", nullable=True),
+                Column("channel", "VARCHAR", "channel", nullable=True),
+                Column("region", "VARCHAR", "region", nullable=True),
+                Column("visitors", "BIGINT", "customers"),
+                Column("viewers", "BIGINT", "customers with a view"),
+                Column("viewers_to_cart", "BIGINT", "viewers with a cart event at or after their first view"),
+                Column("carters", "BIGINT", "customers with a cart event"),
+                Column("carters_to_purchase", "BIGINT", "carters who buy at or after their first cart event"),
+                Column("buyers", "BIGINT", "customers with an order"),
+                Column("buyers_without_cart", "BIGINT", "buyers who never had a cart event"),
+            ),
+            identities={
+                "steps shrink": "bool_and(viewers <= visitors and viewers_to_cart <= viewers "
+                "and carters_to_purchase <= carters and buyers <= visitors)",
+                "buyers with and without cart": "sum(buyers - buyers_without_cart) >= sum(carters_to_purchase)",
+            },
+        ),
+        Contract(
+            name="product_stats",
+            meaning="one row a product that occurs in an event",
+            key=("product_id",),
+            columns=(
+                Column("product_id", "BIGINT", "the product"),
+                *_COUNTS,
+                Column("viewers", "BIGINT", "distinct known customers who viewed it"),
+                Column("buyers", "BIGINT", "distinct known customers who ordered it"),
+                Column("orders", "BIGINT", "orders with it"),
+                Column("units", "BIGINT", "units bought, net of returns"),
+                Column("revenue", TOTAL, "sum of amounts, net of returns"),
+                Column("first_seen_at", "TIMESTAMP", "first event, UTC"),
+                Column("last_seen_at", "TIMESTAMP", "last event, UTC"),
+                Column("min_price", MONEY, "lowest positive price", nullable=True),
+                Column("max_price", MONEY, "highest price", nullable=True),
+            ),
+            identities=_TYPES_ADD_UP,
+        ),
+        Contract(
+            name="coverage",
+            meaning="one row a column of events and products: how many events have a value",
+            key=("column_name",),
+            columns=(
+                Column("column_name", "VARCHAR", "the column"),
+                Column("events", "BIGINT", "events"),
+                Column("filled", "BIGINT", "events with a value (for product columns: whose product has one)"),
+            ),
+            identities={"filled is a part": "bool_and(filled <= events)"},
+        ),
+    )
+}
