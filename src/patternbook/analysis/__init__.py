@@ -1,0 +1,1 @@
+"""Pure functions on small frames: no I/O, no engine, no chart."""

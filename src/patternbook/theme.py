@@ -1,0 +1,27 @@
+"""The one visual language of charts, tables and report: typefaces and colours, each colour with one meaning."""
+
+from __future__ import annotations
+
+SANS = "Source Sans 3"
+SERIF = "Source Serif 4"
+SANS_STACK = f"'{SANS}', 'Source Sans Pro', 'Helvetica Neue', Arial, sans-serif"
+
+INK = "#16202c"  # text
+MUTED = "#5a6676"  # secondary text; 4.5:1 on paper
+RULE = "#dfe3e8"  # hairlines and grid
+PAPER = "#ffffff"
+WASH = "#f5f7f9"  # panels
+
+BLUE = "#1f5a92"  # the main series; measured
+ORANGE = "#c8650b"  # the contrast to it; modelled
+GREEN = "#1b7f6b"  # gain
+PURPLE = "#7b4b94"  # assumed
+SKY = "#62a6d6"
+SAND = "#c9a24b"
+RED = "#b3323a"  # loss
+
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, SAND, RED)  # told apart with any common colour blindness
+SEQUENTIAL = ((0.0, "#f2f6fa"), (0.25, "#bcd4e8"), (0.5, "#74a5cc"), (0.75, "#336ea3"), (1.0, "#123a63"))
+
+EVENT_COLOURS = {"view": SKY, "cart": SAND, "remove_from_cart": MUTED, "purchase": BLUE, "other": RULE}
+KIND_COLOURS = {"measured": BLUE, "modelled": ORANGE, "assumed": PURPLE}
