@@ -63,7 +63,7 @@ EVENTS = Contract(
 
 PRODUCTS = Contract(
     name="products",
-    meaning="one row a product: what the source said of it last",
+    meaning="one row a product: what the source says of it most often",
     key=("product_id",),
     columns=(
         Column("product_id", "BIGINT", "the product"),
@@ -97,12 +97,11 @@ MARTS: dict[str, Contract] = {
                 Column("started_at", "TIMESTAMP", "first event, UTC"),
                 Column("ended_at", "TIMESTAMP", "last event, UTC"),
                 *_COUNTS,
-                Column("products", "BIGINT", "distinct products"),
                 Column("revenue", TOTAL, "sum of amounts, net of returns"),
-                Column("platform", "VARCHAR", "platform of the first event that names one", nullable=True),
-                Column("device", "VARCHAR", "device of the first event that names one", nullable=True),
-                Column("channel", "VARCHAR", "channel of the first event that names one", nullable=True),
-                Column("region", "VARCHAR", "region of the first event that names one", nullable=True),
+                Column("platform", "VARCHAR", "platform; the first by alphabet where there are several", nullable=True),
+                Column("device", "VARCHAR", "device; the first by alphabet where there are several", nullable=True),
+                Column("channel", "VARCHAR", "channel; the first by alphabet where there are several", nullable=True),
+                Column("region", "VARCHAR", "region; the first by alphabet where there are several", nullable=True),
             ),
             identities={**_TYPES_ADD_UP, "time runs forward": "bool_and(started_at <= ended_at)"},
         ),
@@ -125,10 +124,10 @@ MARTS: dict[str, Contract] = {
                 Column("orders", "BIGINT", "orders; cancelled ones are none"),
                 Column("units", "BIGINT", "units bought, net of returns"),
                 Column("revenue", TOTAL, "sum of amounts, net of returns"),
-                Column("platform", "VARCHAR", "platform of the first event that names one", nullable=True),
-                Column("device", "VARCHAR", "device of the first event that names one", nullable=True),
-                Column("channel", "VARCHAR", "channel of the first event that names one", nullable=True),
-                Column("region", "VARCHAR", "region of the first event that names one", nullable=True),
+                Column("platform", "VARCHAR", "platform of the first session that names one", nullable=True),
+                Column("device", "VARCHAR", "device of the first session that names one", nullable=True),
+                Column("channel", "VARCHAR", "channel of the first session that names one", nullable=True),
+                Column("region", "VARCHAR", "region of the first session that names one", nullable=True),
             ),
             identities={**_TYPES_ADD_UP, "orders need purchases": "bool_and(orders <= purchases)"},
         ),
@@ -180,7 +179,7 @@ MARTS: dict[str, Contract] = {
         ),
         Contract(
             name="hourly",
-            meaning="one row an hour with events, in the shop's local time (the hour that a clock change repeats is one)",
+            meaning="one row an hour with events, in the shop's local time; an hour that a clock change repeats is one",
             key=("day", "hour"),
             columns=(
                 Column("day", "DATE", "the day"),
@@ -197,7 +196,7 @@ MARTS: dict[str, Contract] = {
         Contract(
             name="funnel",
             meaning="customers by step, one row a combination of platform, device, channel and region (of the "
-            "customer's first event that names one)",
+            "customer's first session that names one)",
             key=("platform", "device", "channel", "region"),
             columns=(
                 Column("platform", "VARCHAR", "platform", nullable=True),

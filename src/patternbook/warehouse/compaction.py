@@ -1,0 +1,682 @@
+"""Raw files to events: typed, counted, deduplicated, sorted by customer and time, as small as Parquet makes them.
+
+Each file is read once into a staging file (see staging.py). All staged rows are sorted out of core and streamed
+through in blocks that end with a customer; in a block exact duplicates stand side by side and sessions are numbered.
+Nothing grows with the input but the sort, which spills.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from patternbook import __version__
+from patternbook.errors import UserError
+from patternbook.findings import write_aside
+from patternbook.params import Clickstream, Params, Quality, Simulated, Transactions
+from patternbook.paths import RunPaths
+from patternbook.warehouse.bytes import ByteStep, byte_steps
+from patternbook.warehouse.duckdb import DuckEngine
+from patternbook.warehouse.engine import literal
+from patternbook.warehouse.sessions import number_sessions, session_keys
+from patternbook.warehouse.sources import SourceFile, readable_source, source_files
+from patternbook.warehouse.staging import (
+    ATTRIBUTES,
+    DIMENSIONS,
+    EVENT_TYPES,
+    MONEY,
+    PURCHASE,
+    REJECTS_SCHEMA,
+    Staged,
+    stage,
+)
+
+Progress = Callable[[str, float], None]
+
+BLOCK = 1_048_576  # rows
+ROW_GROUP = 524_288
+DICTIONARY_PAGE = 8 * 2**20  # room for the ids of a large catalogue in one dictionary
+ENUM_LIMIT = 10_000  # a dimension of more values stays text
+_BELOW_ALL = -(2**63)
+SORT_ORDER = ("customer_id", "seconds", "session_key", "product_id", "event_code", "row_hash")
+
+
+class FileCount(BaseModel):
+    """What one source file gave. rows_read = rows_kept + rows_rejected + duplicates_dropped."""
+
+    file: str
+    bytes: int
+    sha256: str | None = None
+    rows_read: int
+    rows_kept: int
+    rows_rejected: int
+    duplicates_dropped: int
+    duplicates_revenue: float
+    first_event: datetime | None
+    last_event: datetime | None
+    parquet_bytes: int
+
+
+class Check(BaseModel):
+    """One kind of odd row: how many, what they are worth, what happened to them."""
+
+    check: str
+    meaning: str
+    action: str
+    rows: int
+    revenue: float
+
+
+class Compaction(BaseModel):
+    """What compaction counted."""
+
+    files: list[FileCount]
+    checks: list[Check]
+    unknown_events: dict[str, int]
+    products_bytes: int
+    events_schema: dict[str, str]
+    byte_steps: list[ByteStep]
+    key: str
+
+    def total(self, column: str) -> int:
+        """Sum of a count over the files."""
+        return sum(getattr(file, column) for file in self.files)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the source files."""
+        return self.total("bytes")
+
+    @property
+    def parquet_bytes(self) -> int:
+        """Bytes of events and products."""
+        return self.total("parquet_bytes") + self.products_bytes
+
+
+def read_compaction(paths: RunPaths) -> Compaction:
+    """What the run's compaction counted; UserError where it has not run."""
+    if not paths.compaction.exists():
+        raise UserError(f"run {paths.run!r} has no events yet: `patternbook run` builds them")
+    return Compaction.model_validate_json(paths.compaction.read_text("utf-8"))
+
+
+def compact(params: Params, progress: Progress = lambda step, share: None) -> Compaction:
+    """Compact the run's source files; returns at once when the events are current.
+
+    Raises UserError naming file and line or key; then nothing of an earlier log is touched.
+    """
+    paths = RunPaths.of(params.run)
+    if isinstance(params.source, Simulated):
+        from patternbook.simulation import simulate
+
+        simulate(params.source, paths.raw, lambda share: progress("simulate", share))
+    source = readable_source(params, paths)
+    files = source_files(source)
+    key = _key(source, params.quality, files)
+    current = _current(paths, key)
+    return current if current else _Run(params, paths, source, files, key, progress).compact()
+
+
+def _current(paths: RunPaths, key: str) -> Compaction | None:
+    if not paths.compaction.exists():
+        return None
+    try:
+        done = read_compaction(paths)
+    except ValueError:  # written by another version
+        return None
+    complete = all(_events_file(paths, number, file.file).exists() for number, file in enumerate(done.files))
+    return done if done.key == key and complete and paths.products.exists() else None
+
+
+def _key(source: Clickstream | Transactions, quality: Quality, files: list[SourceFile]) -> str:
+    """Changes whenever the events would."""
+    state = [(str(file.path), file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in files]
+    versions = (__version__, duckdb.__version__, _code_hash())
+    payload = json.dumps([source.model_dump(mode="json"), quality.model_dump(mode="json"), state, versions])
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+@cache
+def _code_hash() -> str:
+    here = Path(__file__).parent
+    names = ("compaction.py", "staging.py", "sessions.py", "sources.py", "bytes.py", "duckdb.py")
+    return hashlib.sha256(b"".join((here / name).read_bytes() for name in names)).hexdigest()
+
+
+def _events_file(paths: RunPaths, number: int, name: str) -> Path:
+    stem = "".join(char if char.isalnum() or char in "-_" else "_" for char in name.split(".", maxsplit=1)[0])
+    return paths.events / f"{number:04d}-{stem}.parquet"
+
+
+@dataclass
+class _Tally:
+    """Running counts of one source file."""
+
+    kept: int = 0
+    duplicates: int = 0
+    duplicates_revenue: float = 0.0
+    first: int | None = None
+    last: int | None = None
+
+    def add(self, block: pl.DataFrame) -> None:
+        self.kept += len(block)
+        first, last = block["seconds"].min(), block["seconds"].max()
+        self.first = first if self.first is None else min(self.first, first)  # type: ignore[type-var,assignment]
+        self.last = last if self.last is None else max(self.last, last)  # type: ignore[type-var,assignment]
+
+
+class _Run:
+    """One compaction."""
+
+    def __init__(
+        self,
+        params: Params,
+        paths: RunPaths,
+        source: Clickstream | Transactions,
+        files: list[SourceFile],
+        key: str,
+        progress: Progress,
+    ) -> None:
+        self.params, self.paths, self.source, self.files, self.key = params, paths, source, files, key
+        self.progress = progress
+        self.scratch = paths.scratch / "compaction"
+        self.drop_duplicates = source.duplicates == "drop"
+        self.next_session = 1
+
+    def compact(self) -> Compaction:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+        try:
+            with DuckEngine(self.params.engine, self.scratch, self.source.time_zone) as engine:
+                self.engine = engine
+                staged = self._stage()
+                self._stop_at_too_many_rejects(staged)
+                engine.view("staged", f"SELECT * FROM read_parquet({self._listed(staged)}, union_by_name = true)")
+                self.columns = {str(row[0]) for row in engine.rows("DESCRIBE staged")}
+                checks, unknown = self._checks()
+                rejects = self._rejects(staged)
+                self._write_products()
+                self._write_customers()
+                tallies = self._write_events(staged)
+            counted = self._counted(staged, rejects, tallies, checks, unknown)
+            self._publish(rejects)
+            write_aside(self.paths.compaction, counted.model_dump_json(indent=1) + "\n")
+            return counted
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _listed(self, staged: list[Staged]) -> str:
+        return "[" + ", ".join(literal(str(one.file)) for one in staged) + "]"
+
+    def _stage(self) -> list[Staged]:
+        total = sum(file.path.stat().st_size for file in self.files) or 1
+        done, staged = 0, []
+        for number, file in enumerate(self.files):
+            self.progress("read", done / total)
+            target = self.scratch / f"{number:04d}.parquet"
+            staged.append(stage(self.engine, self.source, self.params.quality, file, number, target))
+            done += file.path.stat().st_size
+        self.progress("read", 1.0)
+        return staged
+
+    def _stop_at_too_many_rejects(self, staged: list[Staged]) -> None:
+        read, rejected = sum(one.rows_read for one in staged), sum(len(one.rejects) for one in staged)
+        limit = self.params.quality.max_rejected_share
+        if rejected <= limit * read:
+            return
+        rejects = pl.concat([one.rejects for one in staged])
+        leading = rejects.group_by("reason").agg(pl.len(), pl.col("file").first(), pl.col("line").min())
+        shown = "; ".join(
+            f"{reason} ({count} rows, first {file} line {line})"
+            for reason, count, file, line in leading.sort("len", "reason", descending=[True, False]).head(3).iter_rows()
+        )
+        raise UserError(
+            f"{staged[0].source.path if len(staged) == 1 else 'the source files'}: {rejected:,} of {read:,} rows "
+            f"cannot be read, more than quality.max_rejected_share ({limit:g}): {shown}. "
+            "Mend the files or the mapping, or raise the limit"
+        )
+
+    # -- odd rows -----------------------------------------------------------------------------------------------
+
+    def _conditions(self) -> Mapping[str, tuple[str, str, str]]:
+        """Check -> (condition, what happens, meaning)."""
+        quality = self.params.quality
+        has = self.columns.__contains__
+        earliest = int(datetime.combine(quality.earliest_time, datetime.min.time(), UTC).timestamp())
+        now = int(datetime.now(UTC).timestamp())
+        checks = {
+            "implausible_time": (
+                f"seconds < {earliest} OR seconds > {now}",
+                quality.implausible_time,
+                f"time before {quality.earliest_time} or in the future",
+            )
+        }
+        if has("unknown_event"):
+            checks["unknown_event"] = ("unknown_event", quality.unknown_event, "event name not in source.event_names")
+        if has("price"):
+            checks["bad_price"] = ("price <= 0", quality.bad_price, "price zero or negative")
+        if has("amount") or has("price"):
+            quantity = "quantity" if has("quantity") else "1"
+            checks["bad_amount"] = (
+                f"event_code = {PURCHASE} AND {self._amount()} < 0 AND coalesce({quantity}, 1) > 0",
+                quality.bad_amount,
+                "amount negative outside a return",
+            )
+        checks["missing_customer"] = (
+            "customer_id IS NULL" if has("customer_id") else "true",
+            quality.missing_customer,
+            "no customer",
+        )
+        return checks
+
+    def _amount(self) -> str:
+        """Line total: the source's own where it has one, else price x quantity."""
+        parts = ["amount"] if "amount" in self.columns else []
+        if "price" in self.columns:
+            quantity = "coalesce(quantity, 1)" if "quantity" in self.columns else "1"
+            parts.append(f"(price * {quantity})::{MONEY}")
+        return f"coalesce({', '.join(parts)})" if parts else f"NULL::{MONEY}"
+
+    def _checks(self) -> tuple[list[Check], dict[str, int]]:
+        conditions = self._conditions()
+        revenue = f"CASE WHEN event_code = {PURCHASE} THEN {self._amount()} ELSE 0 END"
+        wanted = ", ".join(
+            f"count(*) FILTER ({condition}), coalesce(sum({revenue}) FILTER ({condition}), 0)"
+            for condition, _, _ in conditions.values()
+        )
+        (row,) = self.engine.rows(f"SELECT {wanted} FROM staged")
+        checks = [
+            Check(check=name, meaning=meaning, action=action, rows=row[2 * i], revenue=float(row[2 * i + 1]))
+            for i, (name, (_, action, meaning)) in enumerate(conditions.items())
+        ]
+        if "unknown_event" not in self.columns:
+            return checks, {}
+        unknown = self.engine.rows(
+            "SELECT coalesce(event_name, ''), count(*) FROM staged WHERE unknown_event "
+            "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50"
+        )
+        return checks, dict(unknown)
+
+    def _rejected_by_rule(self) -> str:
+        """Condition of the rows that a rule of `quality` rejects."""
+        rules = [
+            f"coalesce({condition}, false)"
+            for condition, action, _ in self._conditions().values()
+            if action == "reject"
+        ]
+        return " OR ".join(rules) or "false"
+
+    def _rejects(self, staged: list[Staged]) -> pl.DataFrame:
+        parts = [one.rejects for one in staged]
+        for condition, action, meaning in self._conditions().values():
+            if action == "reject":
+                rows = self.engine.frame(
+                    f"SELECT file::INT AS number, source_row + 1 AS line FROM staged WHERE {condition} ORDER BY 1, 2"
+                )
+                parts.append(self._rule_rejects(rows, meaning, staged))
+        # A row that breaks two rules is one reject.
+        return pl.concat(parts).unique(["file", "line"], keep="first", maintain_order=True).sort("file", "line")
+
+    def _rule_rejects(self, rows: pl.DataFrame, meaning: str, staged: list[Staged]) -> pl.DataFrame:
+        names = [one.source.path.name for one in staged]
+        return pl.DataFrame(
+            {
+                "file": [names[number] for number in rows["number"]],
+                "line": rows["line"],
+                "reason": [meaning] * len(rows),
+                "raw": [""] * len(rows),
+            },
+            schema=REJECTS_SCHEMA,
+        )
+
+    # -- the tables ---------------------------------------------------------------------------------------------
+
+    def _write_products(self) -> None:
+        """One row a product: the description that the source gives most often, the latest where two are level."""
+        attributes = [name for name in ATTRIBUTES if name in self.columns]
+        source_id = "product_source" if "product_source" in self.columns else "product_id::VARCHAR"
+        known = ", ".join(["product_id", f"{source_id} AS source_id", *attributes])
+        blank = "".join(f", NULL::VARCHAR AS {name}" for name in ATTRIBUTES if name not in attributes)
+        ordered = "".join(f", {name}" for name in attributes)
+        where = "WHERE product_id IS NOT NULL" if "product_id" in self.columns else "WHERE false"
+        if "product_id" not in self.columns:
+            known = "NULL::BIGINT AS product_id, NULL::VARCHAR AS source_id"
+        self.engine.copy(
+            f"""
+            WITH variants AS (
+              SELECT {known}, count(*) AS events, max(seconds) AS last_seen
+              FROM staged {where} GROUP BY ALL
+            ), ranked AS (
+              SELECT *, row_number() OVER (
+                PARTITION BY product_id ORDER BY events DESC, last_seen DESC, source_id{ordered}) AS rank
+              FROM variants
+            )
+            SELECT product_id, source_id{"".join(f", {name}" for name in attributes)}{blank}
+            FROM ranked WHERE rank = 1 ORDER BY product_id
+            """,
+            self.scratch / "products.parquet",
+        )
+
+    def _write_customers(self) -> None:
+        """One row a customer, with the source's own id."""
+        if "customer_id" not in self.columns:
+            query = "SELECT NULL::BIGINT AS customer_id, NULL::VARCHAR AS source_id WHERE false"
+        elif "customer_source" in self.columns:
+            query = (
+                "SELECT customer_id, min(customer_source) AS source_id FROM staged "
+                "WHERE customer_id IS NOT NULL GROUP BY customer_id ORDER BY customer_id"
+            )
+        else:
+            query = (
+                "SELECT customer_id, customer_id::VARCHAR AS source_id FROM staged "
+                "WHERE customer_id IS NOT NULL GROUP BY customer_id ORDER BY customer_id"
+            )
+        self.engine.copy(query, self.scratch / "customers.parquet")
+
+    def _write_events(self, staged: list[Staged]) -> list[_Tally]:
+        tallies = [_Tally() for _ in staged]
+        total, done = sum(one.rows for one in staged) or 1, 0
+        self._number_anonymous_sessions()
+        files = [
+            self.scratch / "events" / _events_file(self.paths, i, one.source.path.name).name
+            for i, one in enumerate(staged)
+        ]
+        files[0].parent.mkdir()
+        writers = [pq.ParquetWriter(file, self._schema(), **_writer_options(self._schema())) for file in files]
+        pending: Future[None] | None = None
+        with ThreadPoolExecutor(max_workers=1) as writing:  # encoding one block while the next is sorted
+            try:
+                for block in _blocks(self._sorted_rows()):
+                    parts = list(self._finished(block, tallies))
+                    if pending:
+                        pending.result()
+                    pending = writing.submit(_write, writers, parts)
+                    done += len(block)
+                    self.progress("sort and write", done / total)
+                if pending:
+                    pending.result()
+            finally:
+                for writer in writers:
+                    writer.close()
+        return tallies
+
+    def _number_anonymous_sessions(self) -> None:
+        """Sessions of unknown customers are numbered beforehand: nothing bounds how many are open at once."""
+        self.anonymous = False
+        if "session_key" not in self.columns:
+            return
+        unknown = "customer_id IS NULL AND" if "customer_id" in self.columns else ""
+        self.engine.execute(
+            f"""CREATE OR REPLACE TEMP TABLE anonymous AS
+            SELECT session_key AS anonymous_key, row_number() OVER (ORDER BY min(seconds), session_key) AS number
+            FROM staged WHERE {unknown} session_key IS NOT NULL AND NOT ({self._rejected_by_rule()})
+            GROUP BY session_key"""
+        )
+        count = self.engine.count("SELECT count(*) FROM anonymous")
+        self.anonymous = count > 0
+        self.next_session = count + 1
+
+    def _sorted_rows(self) -> Iterator[pa.RecordBatch]:
+        """Staged rows in the order of the events, as Arrow batches."""
+        has = self.columns.__contains__
+        columns = [
+            "file",
+            "customer_id" if has("customer_id") else "NULL::BIGINT AS customer_id",
+            "seconds",
+            "session_key" if has("session_key") else "NULL::UBIGINT AS session_key",
+            "product_id" if has("product_id") else "NULL::BIGINT AS product_id",
+            "event_code",
+            "event_name",
+            "price" if has("price") else f"NULL::{MONEY} AS price",
+            "coalesce(quantity, 1) AS quantity" if has("quantity") else "1::INTEGER AS quantity",
+            f"CASE WHEN event_code = {PURCHASE} THEN {self._amount()} END AS amount",
+            *self._dimensions(),
+            *(["discount"] if has("discount") else []),
+            f"hash({', '.join(self._content())}) AS row_hash",
+        ]
+        join = ""
+        if self.anonymous:
+            columns.append("number AS anonymous_number")
+            unknown = "customer_id IS NULL AND" if has("customer_id") else ""
+            join = f"LEFT JOIN anonymous ON {unknown} session_key = anonymous_key"
+        order = ", ".join(f"{name} NULLS FIRST" for name in SORT_ORDER)
+        query = (
+            f"SELECT {', '.join(columns)} FROM staged {join} WHERE NOT ({self._rejected_by_rule()}) ORDER BY {order}"
+        )
+        return iter(self.engine.connection.sql(query).to_arrow_reader(BLOCK))
+
+    def _content(self) -> list[str]:
+        """What makes two rows exact duplicates, beyond the columns that the rows are sorted by."""
+        left_out = {"file", "source_row", "unknown_event", "customer_source", "product_source"}
+        return sorted(self.columns - left_out - set(SORT_ORDER)) or ["0"]
+
+    def _dimensions(self) -> list[str]:
+        """Dimensions travel through the sort as codes where they have few values."""
+        columns = []
+        for name in (name for name in DIMENSIONS if name in self.columns):
+            values = [
+                row[0]
+                for row in self.engine.rows(
+                    f"SELECT DISTINCT {name} FROM staged WHERE {name} IS NOT NULL ORDER BY 1 LIMIT {ENUM_LIMIT + 1}"
+                )
+            ]
+            if 0 < len(values) <= ENUM_LIMIT:
+                listed = ", ".join(literal(value) for value in values)
+                self.engine.execute(f"CREATE TYPE {name}_values AS ENUM ({listed})")
+                columns.append(f"{name}::{name}_values AS {name}")
+            else:
+                columns.append(name)
+        return columns
+
+    def _schema(self) -> pa.Schema:
+        text = pa.dictionary(pa.int32(), pa.string())
+        money = pa.decimal128(18, 4)
+        fields = [
+            pa.field("customer_id", pa.int64()),
+            pa.field("session_id", pa.int64(), nullable=False),
+            pa.field("event_time", pa.timestamp("ms"), nullable=False),
+            pa.field("event_type", text, nullable=False),
+            pa.field("event_name", text),
+            pa.field("product_id", pa.int64()),
+            pa.field("price", money),
+            pa.field("quantity", pa.int32(), nullable=False),
+            pa.field("amount", money),
+            *[pa.field(name, text) for name in DIMENSIONS if name in self.columns],
+            *([pa.field("discount", pa.float64())] if "discount" in self.columns else []),
+        ]
+        return pa.schema(fields)
+
+    def _finished(self, block: pl.DataFrame, tallies: list[_Tally]) -> Iterator[tuple[int, pa.Table]]:
+        """A block's rows as they are written, by source file."""
+        if self.drop_duplicates:
+            block = self._without_duplicates(block, tallies)
+        gap = self.source.session_gap_minutes * 60 if isinstance(self.source, Clickstream) else 0
+        keys = session_keys(block, gap)
+        if self.anonymous:
+            numbers = self._number_mixed(block, keys)
+        else:
+            numbers = number_sessions(keys, self.next_session)
+            self.next_session = max(self.next_session, int(numbers.max() or 0) + 1)  # type: ignore[arg-type]
+        block = _in_session_order(block.with_columns(numbers))
+        for (number,), part in block.group_by(["file"], maintain_order=True):
+            tallies[int(number)].add(part)
+            yield int(number), self._arrow(part)
+
+    def _number_mixed(self, block: pl.DataFrame, keys: pl.DataFrame) -> pl.Series:
+        """Numbers where some sessions have theirs already."""
+        given = block["anonymous_number"]
+        rest = number_sessions(keys.filter(given.is_null()), self.next_session)
+        if len(rest):
+            self.next_session = int(rest.max()) + 1  # type: ignore[arg-type]
+        rows = pl.int_range(len(block), eager=True).filter(given.is_null())
+        return given.cast(pl.Int64).scatter(rows, rest).alias("session_id")
+
+    def _without_duplicates(self, block: pl.DataFrame, tallies: list[_Tally]) -> pl.DataFrame:
+        same = block.select(
+            pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift()) for name in SORT_ORDER])
+            & (pl.int_range(pl.len()) > 0)
+        ).to_series()
+        if not same.any():
+            return block
+        dropped = block.filter(same).group_by("file").agg(pl.len(), pl.col("amount").sum())
+        for number, rows, revenue in dropped.iter_rows():
+            tallies[number].duplicates += rows
+            tallies[number].duplicates_revenue += float(revenue)
+        return block.filter(~same)
+
+    def _arrow(self, part: pl.DataFrame) -> pa.Table:
+        schema = self._schema()
+        codes = part["event_code"].cast(pl.Int32).to_arrow()
+        columns: dict[str, Any] = {
+            "event_time": (part["seconds"] * 1000).cast(pl.Datetime("ms")).to_arrow(),
+            "event_type": pa.DictionaryArray.from_arrays(codes, pa.array(EVENT_TYPES)),
+        }
+        for field in schema:
+            if field.name not in columns:
+                column = part[field.name]
+                if isinstance(column.dtype, pl.Enum | pl.Categorical):
+                    column = column.cast(pl.String)
+                columns[field.name] = column.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(
+                    pa.string() if pa.types.is_dictionary(field.type) else field.type
+                )
+                if pa.types.is_dictionary(field.type):
+                    columns[field.name] = columns[field.name].dictionary_encode()
+        return pa.table([columns[field.name] for field in schema], schema=schema)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _counted(
+        self,
+        staged: list[Staged],
+        rejects: pl.DataFrame,
+        tallies: list[_Tally],
+        checks: list[Check],
+        unknown: dict[str, int],
+    ) -> Compaction:
+        by_file = dict(rejects.group_by("file").len().iter_rows())
+        files = []
+        for number, (one, tally) in enumerate(zip(staged, tallies, strict=True)):
+            written = self.scratch / "events" / _events_file(self.paths, number, one.source.path.name).name
+            count = FileCount(
+                file=one.source.path.name,
+                bytes=one.source.path.stat().st_size,
+                rows_read=one.rows_read,
+                rows_kept=tally.kept,
+                rows_rejected=by_file.get(one.source.path.name, 0),
+                duplicates_dropped=tally.duplicates,
+                duplicates_revenue=tally.duplicates_revenue,
+                first_event=_instant(tally.first),
+                last_event=_instant(tally.last),
+                parquet_bytes=written.stat().st_size,
+            )
+            if count.rows_read != count.rows_kept + count.rows_rejected + count.duplicates_dropped:
+                raise AssertionError(f"rows do not add up: {count}")
+            files.append(count)
+        raw_bytes = sum(file.bytes for file in files)
+        kept = sum(file.rows_kept for file in files)
+        events = sorted((self.scratch / "events").glob("*.parquet"))
+        return Compaction(
+            files=files,
+            checks=checks,
+            unknown_events=unknown,
+            products_bytes=(self.scratch / "products.parquet").stat().st_size,
+            events_schema={field.name: str(field.type) for field in self._schema()},
+            byte_steps=byte_steps(events, raw_bytes / kept if kept else 0.0, self.scratch),
+            key=self.key,
+        )
+
+    def _publish(self, rejects: pl.DataFrame) -> None:
+        """Swap the finished tables in; compaction.json, which says that they are whole, goes first and comes last."""
+        self.paths.compaction.unlink(missing_ok=True)
+        shutil.rmtree(self.paths.events, ignore_errors=True)
+        (self.scratch / "events").rename(self.paths.events)
+        (self.scratch / "products.parquet").rename(self.paths.products)
+        (self.scratch / "customers.parquet").rename(self.paths.customers)
+        aside = self.scratch / "rejects.parquet"
+        rejects.write_parquet(aside, compression="zstd")
+        aside.rename(self.paths.rejects)
+
+
+def _write(writers: list[pq.ParquetWriter], parts: list[tuple[int, pa.Table]]) -> None:
+    for number, part in parts:
+        writers[number].write_table(part, row_group_size=ROW_GROUP)
+
+
+def _instant(seconds: int | None) -> datetime | None:
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):  # a year that no calendar has
+        return None
+
+
+def _writer_options(schema: pa.Schema) -> dict[str, Any]:
+    """Ids and times that climb go as differences, the rest by dictionary."""
+    climbing = ("customer_id", "session_id", "event_time")
+    return {
+        "compression": "zstd",
+        "compression_level": 3,
+        "use_dictionary": [field.name for field in schema if field.name not in climbing],
+        "column_encoding": dict.fromkeys(climbing, "DELTA_BINARY_PACKED"),
+        "dictionary_pagesize_limit": DICTIONARY_PAGE,
+        "store_decimal_as_integer": True,
+        "store_schema": False,
+        "data_page_version": "2.0",
+        "version": "2.6",
+    }
+
+
+def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
+    """Batches of sorted rows as large blocks; no known customer, and no second of unknown ones, is cut in two."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        if rows < BLOCK:
+            continue
+        frame = _frame(held)
+        cut = len(frame) - _open_rows(frame)
+        if cut:
+            yield frame.head(cut)
+        rest = frame.tail(len(frame) - cut)
+        held, rows = rest.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(), len(rest)
+    if rows:
+        yield _frame(held)
+
+
+def _frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:
+    return pl.concat([pl.DataFrame(pl.from_arrow(batch)) for batch in batches], how="vertical_relaxed", rechunk=True)
+
+
+def _open_rows(frame: pl.DataFrame) -> int:
+    """Rows at the end whose customer (or, of unknown customers, second) may go on in the next batch."""
+    customer, second = frame["customer_id"][-1], frame["seconds"][-1]
+    if customer is None:
+        return int(frame.select((pl.col("customer_id").is_null() & (pl.col("seconds") == second)).sum()).item())
+    return len(frame) - int(frame["customer_id"].fill_null(_BELOW_ALL).search_sorted(customer, side="left"))
+
+
+def _in_session_order(block: pl.DataFrame) -> pl.DataFrame:
+    """Rows of one customer and second in the order of the session's number; the sort had its key."""
+    disorder = block.select(
+        (pl.col("customer_id").eq_missing(pl.col("customer_id").shift()))
+        & (pl.col("seconds") == pl.col("seconds").shift())
+        & (pl.col("session_id") < pl.col("session_id").shift())
+    ).to_series()
+    if not disorder.any():
+        return block
+    return block.sort("customer_id", "seconds", "session_id", "product_id", nulls_last=False, maintain_order=True)

@@ -1,0 +1,94 @@
+"""The embedded engine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from patternbook.errors import UserError
+from patternbook.params import Engine as EngineParams
+from patternbook.warehouse.engine import literal
+
+ROW_GROUP = 262_144
+
+
+class DuckEngine:
+    """DuckDB within `engine.memory_limit` and `engine.threads`; what does not fit spills to `scratch`."""
+
+    def __init__(self, params: EngineParams, scratch: Path, time_zone: str = "UTC") -> None:
+        self._scratch = scratch
+        scratch.mkdir(parents=True, exist_ok=True)
+        self.connection = duckdb.connect(
+            config={
+                "memory_limit": params.memory_limit,
+                "threads": params.threads,
+                "temp_directory": str(scratch / "spill"),
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+            }
+        )
+        self.connection.execute(f"SET TimeZone = {literal(time_zone)}")
+        self._memory_limit = params.memory_limit
+
+    def __enter__(self) -> DuckEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise UserError(
+                f"engine.memory_limit ({self._memory_limit}) is too small for this input, even with spilling: "
+                "raise it, for example --set engine.memory_limit=8GB"
+            ) from error
+
+    def view(self, name: str, query: str) -> None:
+        """Give a query a name."""
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement for its effect."""
+        self.connection.execute(statement)
+
+    def copy(self, query: str, target: Path) -> None:
+        """Write the query's rows to one Parquet file, in the query's order; written aside and renamed."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(target.name + ".partial")
+        self.connection.execute(
+            f"COPY ({query}) TO '{_quoted(aside)}' "
+            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP})"
+        )
+        aside.rename(target)
+
+    def frame(self, query: str) -> pl.DataFrame:
+        """Rows of a small result."""
+        return pl.DataFrame(pl.from_arrow(self.connection.sql(query).to_arrow_table()))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of a tiny result."""
+        return self.connection.sql(query).fetchall()
+
+    def count(self, query: str) -> int:
+        """The single number that the query returns."""
+        return int(self.rows(query)[0][0])
+
+    def close(self) -> None:
+        """Let go of memory and of temporary files."""
+        self.connection.close()
+        shutil.rmtree(self._scratch / "spill", ignore_errors=True)
+
+
+def parquet(*files: Path) -> str:
+    """Table function that reads Parquet files as one table."""
+    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
+    return f"read_parquet([{listed}])"
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

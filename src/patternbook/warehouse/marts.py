@@ -1,0 +1,243 @@
+"""Events to marts: each mart is one SQL file in sql/, built in order, checked against its contract."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import polars as pl
+import sqlglot
+from sqlglot import exp
+
+from patternbook.errors import MissingMart, UserError
+from patternbook.findings import write_aside
+from patternbook.params import Params
+from patternbook.paths import RunPaths
+from patternbook.warehouse.compaction import read_compaction
+from patternbook.warehouse.contracts import EVENTS, MARTS, Contract
+from patternbook.warehouse.duckdb import DuckEngine, parquet
+from patternbook.warehouse.engine import identifier, literal
+
+Progress = Callable[[str, float], None]
+
+SQL = Path(__file__).parent / "sql"
+BUILD_ORDER = (
+    "sessions",
+    "order_lines",
+    "purchases",
+    "customers",
+    "daily",
+    "hourly",
+    "funnel",
+    "product_stats",
+    "coverage",
+)
+SLOT_SECONDS = 900  # every time zone's offset is a multiple of a quarter of an hour
+
+# What must add up between the marts and the events that they are made of.
+ACCOUNTING = {
+    "sessions hold all events": "(SELECT sum(events) FROM sessions) = (SELECT count(*) FROM events)",
+    "days hold all events": "(SELECT sum(events) FROM daily) = (SELECT count(*) FROM events)",
+    "hours hold all events": "(SELECT sum(events) FROM hourly) = (SELECT count(*) FROM events)",
+    "days hold all orders": "(SELECT coalesce(sum(orders), 0) FROM daily) = (SELECT count(*) FROM purchases)",
+    "days hold all revenue": "(SELECT sum(revenue) FROM daily) = (SELECT coalesce(sum(amount), 0) FROM order_lines)",
+    "sessions hold all revenue": "(SELECT sum(revenue) FROM sessions) = (SELECT sum(revenue) FROM daily)",
+    "customers hold their orders": "(SELECT coalesce(sum(orders), 0) FROM customers) = "
+    "(SELECT count(*) FROM purchases WHERE customer_id IS NOT NULL)",
+    "days hold all arrivals": "(SELECT sum(new_customers) FROM daily) = (SELECT count(*) FROM customers)",
+    "the funnel holds all customers": "(SELECT coalesce(sum(visitors), 0) FROM funnel) = "
+    "(SELECT count(*) FROM customers)",
+}
+
+
+def read_mart(paths: RunPaths, name: str) -> pl.DataFrame:
+    """A mart as a Polars frame; MissingMart where it has not been built."""
+    file = paths.mart(name)
+    if not file.exists():
+        raise MissingMart(f"run {paths.run!r} has no mart {name!r} yet: `patternbook run --until 01` builds it")
+    return pl.read_parquet(file)
+
+
+def read_products(paths: RunPaths) -> pl.DataFrame:
+    """What the source says of each product (see PRODUCTS)."""
+    return pl.read_parquet(paths.products)
+
+
+def build_marts(params: Params, progress: Progress = lambda step, share: None) -> None:
+    """Build all marts from the run's compacted events; returns at once when they are current.
+
+    Raises UserError where period or filter is impossible or leaves no events.
+    """
+    paths = RunPaths.of(params.run)
+    condition = filter_condition(params)
+    key = _key(params, read_compaction(paths).key)
+    if _current(paths, key):
+        return
+    stamp = paths.marts / "marts.json"
+    stamp.unlink(missing_ok=True)
+    paths.marts.mkdir(parents=True, exist_ok=True)
+    with DuckEngine(params.engine, paths.scratch) as engine:
+        _open_events(engine, paths, condition)
+        try:
+            some = engine.count("SELECT count(*) FROM (SELECT 1 FROM events LIMIT 1)")
+        except duckdb.Error as error:
+            raise UserError(f"{params.file}: key 'filter': {str(error).splitlines()[0]}") from error
+        if not some:
+            raise UserError(f"{params.file}: period and filter leave no event; widen them")
+        _write_calendar(engine, paths, params.report.time_zone)
+        for done, name in enumerate(BUILD_ORDER):
+            progress(f"mart {name}", done / len(BUILD_ORDER))
+            engine.copy((SQL / f"{name}.sql").read_text("utf-8"), paths.mart(name))
+            engine.view(name, f"SELECT * FROM {parquet(paths.mart(name))}")
+            check_contract(engine, MARTS[name])
+        check_accounting(engine)
+        (paths.scratch / "calendar.parquet").unlink()
+    write_aside(stamp, json.dumps({"key": key}) + "\n")
+    progress("marts", 1.0)
+
+
+def _current(paths: RunPaths, key: str) -> bool:
+    stamp = paths.marts / "marts.json"
+    if not stamp.exists() or not all(paths.mart(name).exists() for name in BUILD_ORDER):
+        return False
+    return bool(json.loads(stamp.read_text("utf-8"))["key"] == key)
+
+
+def _key(params: Params, compaction_key: str) -> str:
+    code = [(SQL / f"{name}.sql").read_text("utf-8") for name in BUILD_ORDER]
+    code += [(Path(__file__).parent / name).read_text("utf-8") for name in ("marts.py", "contracts.py", "duckdb.py")]
+    sections = params.section("period", "filter") | {"time_zone": params.report.time_zone}
+    payload = json.dumps([compaction_key, sections, duckdb.__version__, code])
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def event_files(paths: RunPaths) -> list[Path]:
+    """The run's compacted event files."""
+    return sorted(paths.events.glob("*.parquet"))
+
+
+def _open_events(engine: DuckEngine, paths: RunPaths, condition: str) -> None:
+    """The views `events` (one schema whatever the source has) and `products`."""
+    table = parquet(*event_files(paths))
+    given = {str(row[0]) for row in engine.rows(f"DESCRIBE SELECT * FROM {table}")}
+    columns = ", ".join(
+        f"CAST({column.name if column.name in given else 'NULL'} AS {column.type}) AS {column.name}"
+        for column in EVENTS.columns
+    )
+    engine.view("all_events", f"SELECT {columns} FROM {table}")
+    engine.view("events", f"SELECT * FROM all_events WHERE {condition}")
+    engine.view("products", f"SELECT * FROM {parquet(paths.products)}")
+
+
+def _write_calendar(engine: DuckEngine, paths: RunPaths, time_zone: str) -> None:
+    """Local day, hour and weekday of each quarter of an hour that has an event: no engine needs time zones."""
+    slots = engine.frame(
+        f"SELECT DISTINCT CAST(floor(epoch(event_time) / {SLOT_SECONDS}) AS BIGINT) AS slot FROM events"
+    )
+    local = pl.from_epoch(pl.col("slot") * SLOT_SECONDS, time_unit="s").dt.replace_time_zone("UTC")
+    local = local.dt.convert_time_zone(time_zone)
+    calendar = slots.sort("slot").with_columns(
+        local.dt.date().alias("day"),
+        local.dt.hour().cast(pl.Int32).alias("hour"),
+        local.dt.weekday().cast(pl.Int32).alias("weekday"),
+    )
+    file = paths.scratch / "calendar.parquet"
+    calendar.write_parquet(file)
+    engine.view("calendar", f"SELECT * FROM {parquet(file)}")
+
+
+# -- period and filter --------------------------------------------------------------------------------------------
+
+
+def filter_condition(params: Params) -> str:
+    """The SQL condition that period and filter put on events.
+
+    Raises UserError where `filter` is not one condition on the columns of events.
+    """
+    conditions = []
+    zone = ZoneInfo(params.report.time_zone)
+    if params.period.from_:
+        conditions.append(f"event_time >= TIMESTAMP {literal(_midnight(params.period.from_, zone))}")
+    if params.period.to:
+        conditions.append(f"event_time < TIMESTAMP {literal(_midnight(params.period.to + timedelta(days=1), zone))}")
+    if params.filter:
+        conditions.append(f"({checked_filter(params.filter, params.file)})")
+    return " AND ".join(conditions) or "true"
+
+
+def _midnight(day: date, zone: ZoneInfo) -> str:
+    start = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(ZoneInfo("UTC"))
+    return start.strftime("%Y-%m-%d %H:%M:%S")
+
+
+_ALLOWED = (
+    exp.Condition, exp.Identifier, exp.Tuple, exp.DataType, exp.DataTypeParam, exp.Interval, exp.Var, exp.Paren,
+)  # fmt: skip
+_FORBIDDEN = (exp.Query, exp.AggFunc, exp.Window, exp.UDTF, exp.ReadCSV, exp.Anonymous, exp.Command, exp.Placeholder)
+
+
+def checked_filter(text: str, file: str) -> str:
+    """`text` as one plain condition on event columns: no queries, no functions that are not standard."""
+    try:
+        (tree,) = sqlglot.parse(f"SELECT 1 WHERE {text}", read="duckdb")
+    except (sqlglot.errors.SqlglotError, ValueError) as error:
+        raise UserError(f"{file}: key 'filter': not an SQL condition ({str(error).splitlines()[0]})") from None
+    where = tree.find(exp.Where) if isinstance(tree, exp.Select) else None
+    clauses = {name for name, value in tree.args.items() if value} if tree else set()
+    if where is None or clauses - {"expressions", "where", "kind"}:
+        raise UserError(f"{file}: key 'filter': write one condition, such as region = 'DE' AND price > 0")
+    for node in where.this.walk():
+        if isinstance(node, _FORBIDDEN) or not isinstance(node, _ALLOWED):
+            raise UserError(f"{file}: key 'filter': {node.sql(dialect='duckdb')[:60]!r} is not allowed in a filter")
+    known = set(EVENTS.column_names())
+    for column in where.this.find_all(exp.Column):
+        if column.name not in known or column.table:
+            raise UserError(
+                f"{file}: key 'filter': events have no column {column.sql()!r}; they have {', '.join(sorted(known))}"
+            )
+    return str(where.this.sql(dialect="duckdb"))
+
+
+# -- contracts ----------------------------------------------------------------------------------------------------
+
+
+class BrokenContract(AssertionError):
+    """A mart does not keep what its contract promises: a bug of ours, not of the user's data."""
+
+
+def check_contract(engine: DuckEngine, contract: Contract) -> None:
+    """Columns, types, not-null, key and identities of a mart that is open as a view of its name."""
+    described = engine.rows(f"DESCRIBE {contract.name}")
+    found = [(str(row[0]), str(row[1])) for row in described]
+    promised = [(column.name, column.type) for column in contract.columns]
+    if found != promised:
+        raise BrokenContract(f"mart {contract.name}: has {found}, promises {promised}")
+    conditions = {
+        f"{column.name} is never null": f"count(*) = count({column.name})"
+        for column in contract.columns
+        if not column.nullable
+    } | {name: f"coalesce({identity}, true)" for name, identity in contract.identities.items()}
+    listed = ", ".join(conditions.values())
+    (held,) = engine.rows(f"SELECT {listed} FROM {contract.name}")
+    broken = [name for name, holds in zip(conditions, held, strict=True) if not holds]
+    key = ", ".join(identifier(name) for name in contract.key)
+    repeated = engine.count(
+        f"SELECT count(*) FROM (SELECT {key} FROM {contract.name} GROUP BY {key} HAVING count(*) > 1)"
+    )
+    if repeated:
+        broken.append(f"key ({key}) is unique ({repeated} are not)")
+    if broken:
+        raise BrokenContract(f"mart {contract.name}: {'; '.join(broken)} does not hold")
+
+
+def check_accounting(engine: DuckEngine) -> None:
+    """What must add up between the marts."""
+    (held,) = engine.rows("SELECT " + ", ".join(ACCOUNTING.values()))
+    broken = [name for name, holds in zip(ACCOUNTING, held, strict=True) if not holds]
+    if broken:
+        raise BrokenContract(f"marts: {'; '.join(broken)} does not hold")

@@ -1,0 +1,387 @@
+"""How each kind of source maps onto the event schema: which files, which of their columns, and how they are read."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import zstandard
+
+from patternbook.errors import UserError
+from patternbook.params import Clickstream, Params, Simulated, Transactions
+from patternbook.paths import RunPaths
+
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt", ".tsv.gz", ".txt.gz")
+TABLE_SUFFIXES = (".parquet", ".xlsx")
+DELIMITERS = (",", ";", "\t", "|")
+LIKELY_NAMES: dict[str, tuple[str, ...]] = {
+    "event_time": (
+        "event_time",
+        "timestamp",
+        "time",
+        "datetime",
+        "date",
+        "invoicedate",
+        "event_timestamp",
+        "ts",
+        "order_date",
+        "created_at",
+        "event_date",
+        "order_time",
+        "occurred_at",
+    ),
+    "event_type": ("event_type", "event", "action", "type", "behavior_type", "event_name", "behaviour"),
+    "customer_id": (
+        "user_id",
+        "customer_id",
+        "customerid",
+        "visitorid",
+        "visitor_id",
+        "client_id",
+        "userid",
+        "customer",
+        "user",
+        "customer id",
+        "buyer_id",
+        "household_id",
+        "member_id",
+    ),
+    "product_id": ("product_id", "itemid", "item_id", "stockcode", "sku", "product", "productid", "article_id", "item"),
+    "session_id": ("user_session", "session_id", "sessionid", "session", "visit_id"),
+    "order_id": (
+        "order_id",
+        "invoiceno",
+        "invoice",
+        "transaction_id",
+        "basket_id",
+        "orderid",
+        "transactionid",
+        "receipt",
+        "order",
+        "bon",
+    ),
+    "price": ("price", "unitprice", "unit_price", "amount_per_unit", "preis"),
+    "quantity": ("quantity", "qty", "units", "count", "menge"),
+    "amount": ("amount", "sales_value", "line_total", "revenue", "total", "sales", "umsatz"),
+    "category_id": ("category_id", "categoryid", "category"),
+    "category_code": ("category_code", "category_path", "category_name"),
+    "brand": ("brand", "brand_name"),
+    "name": ("description", "product_name", "name", "title", "item_name"),
+    "platform": ("platform",),
+    "device": ("device", "device_type"),
+    "channel": ("channel", "utm_source", "traffic_source"),
+    "region": ("region", "country", "state", "city"),
+    "discount": ("discount", "discount_share"),
+}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source: its place, its columns in order, and which of them are ours (ours: theirs)."""
+
+    path: Path
+    header: tuple[str, ...]
+    columns: dict[str, str]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the file holds delimited text."""
+        return self.path.name.lower().endswith(TEXT_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The first rows of one input, for `patternbook check`."""
+
+    file: str
+    bytes: int
+    columns: dict[str, str]
+    missing: list[str]
+    rows: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+
+
+def readable_source(params: Params, paths: RunPaths) -> Clickstream | Transactions:
+    """The source as files: the simulated market is read back through the same door as a real log."""
+    source = params.source
+    if isinstance(source, Simulated):
+        from patternbook.simulation import EVENT_NAMES  # heavy, and only a simulated run needs it
+
+        return Clickstream(kind="clickstream", files=[str(paths.raw / "*.csv")], event_names=EVENT_NAMES)
+    return source
+
+
+def source_files(source: Clickstream | Transactions) -> list[SourceFile]:
+    """The source's files in the order of the parameter file, globs sorted by name; their headers are read.
+
+    Raises UserError naming the file, and line or key.
+    """
+    found: dict[Path, None] = {}
+    for pattern in source.patterns():
+        matches = sorted(Path(match) for match in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - absolute pattern
+        matches = [match for match in matches if match.is_file()]
+        if not matches:
+            raise UserError(f"{pattern}: no such file; set source.folder and source.files to where the data lie")
+        found.update(dict.fromkeys(matches))
+    return [_source_file(path, source) for path in found]
+
+
+def _source_file(path: Path, source: Clickstream | Transactions) -> SourceFile:
+    if not path.name.lower().endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)):
+        raise UserError(f"{path}: files of this kind cannot be read; give csv, csv.gz, csv.zst, parquet or xlsx")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: the file is empty")
+    header = _header(path, source.delimiter)
+    return SourceFile(path, tuple(header), _mapping(path, header, source))
+
+
+def _header(path: Path, delimiter: str) -> list[str]:
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        try:
+            return list(pl.read_parquet_schema(path))
+        except Exception:
+            raise UserError(f"{path}: not a Parquet file, or a damaged one") from None
+    if name.endswith(".xlsx"):
+        return read_xlsx(path, rows=1).columns
+    lines = first_lines(path, 2)
+    if not lines:
+        raise UserError(f"{path}: the file is empty")
+    header = [column.strip() for column in next(csv.reader([lines[0]], delimiter=delimiter))]
+    if len(header) == 1:
+        other = max((d for d in DELIMITERS if d != delimiter), key=lines[0].count)
+        if lines[0].count(other):
+            shown = "\\t" if other == "\t" else other
+            raise UserError(
+                f"{path}, line 1: only one column with the delimiter {delimiter!r}; the fields look separated by "
+                f'{shown!r}: set source.delimiter: "{shown}"'
+            )
+    if len(lines) < 2:
+        raise UserError(f"{path}: the file has a header and no rows")
+    twice = sorted({column for column in header if header.count(column) > 1})
+    if twice:
+        raise UserError(f"{path}, line 1: column {twice[0]!r} stands twice in the header; rename one")
+    return header
+
+
+def first_lines(path: Path, count: int, limit: int = 1_000_000) -> list[str]:
+    """The first non-empty lines of a text file (csv, csv.gz, csv.zst), without line ends."""
+    with _open_text(path) as text:
+        try:
+            head = text.read(limit)
+        except (OSError, EOFError, zstandard.ZstdError) as error:
+            raise UserError(f"{path}: the compressed file is damaged ({error})") from None
+    return [line for line in head.splitlines() if line.strip()][:count]
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[io.TextIOBase]:
+    name = path.name.lower()
+    with path.open("rb") as raw:
+        if name.endswith(".gz"):
+            binary: Any = gzip.GzipFile(fileobj=raw)
+        elif name.endswith(".zst"):
+            binary = zstandard.ZstdDecompressor().stream_reader(raw)
+        else:
+            binary = raw
+        yield io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
+
+
+def read_xlsx(path: Path, rows: int | None = None) -> pl.DataFrame:
+    """First sheet of a workbook; a column that mixes numbers and text comes as text."""
+    try:
+        return pl.read_excel(path, infer_schema_length=None, read_options={"n_rows": rows} if rows else {})
+    except Exception as error:
+        raise UserError(f"{path}: cannot be read as an Excel workbook ({error})") from None
+
+
+def _mapping(path: Path, header: list[str], source: Clickstream | Transactions) -> dict[str, str]:
+    """Our columns that the file has. A column that was asked for by name, or is required, must be there."""
+    required = (
+        ("event_time", "event_type", "customer_id")
+        if isinstance(source, Clickstream)
+        else ("event_time", "order_id", "product_id")
+    )
+    asked = source.columns.model_fields_set
+    mapping: dict[str, str] = {}
+    for ours, theirs in source.columns.model_dump().items():
+        if theirs is None:
+            continue
+        if theirs in header:
+            mapping[ours] = theirs
+        elif ours in required or ours in asked:
+            raise UserError(
+                f"{path}, line 1: there is no column {theirs!r} (source.columns.{ours}); the file has "
+                f"{', '.join(header[:20])}{' …' if len(header) > 20 else ''}. Set source.columns.{ours} to the right "
+                "name" + ("" if ours in required else " or to null")
+            )
+    if isinstance(source, Transactions) and not {"price", "amount"} & set(mapping):
+        raise UserError(
+            f"{path}, line 1: there is neither a price nor an amount column; set source.columns.price "
+            "or source.columns.amount"
+        )
+    return mapping
+
+
+def preview(params: Params, rows: int = 5) -> list[Preview]:
+    """First rows of each input, without reading the whole. Empty for a simulated source.
+
+    Raises UserError as a run would.
+    """
+    if isinstance(params.source, Simulated):
+        return []
+    return [_preview(file, params.source, rows) for file in source_files(params.source)]
+
+
+def _preview(file: SourceFile, source: Clickstream | Transactions, rows: int) -> Preview:
+    known = [name for name in type(source.columns).model_fields if name in file.columns]
+    missing = [name for name in type(source.columns).model_fields if name not in file.columns]
+    unused = [name for name in file.header if name not in file.columns.values()]
+    frame = _head(file, source.delimiter, rows)
+    notes = [f"not used: {', '.join(unused)}"] if unused else []
+    if isinstance(source, Clickstream):
+        seen = {str(value) for value in frame.get_column(file.columns["event_type"]).to_list()}
+        notes += [
+            f"event name {name!r} is not in source.event_names: kept as other"
+            for name in sorted(seen - set(source.event_names))
+        ]
+    return Preview(
+        file=str(file.path),
+        bytes=file.path.stat().st_size,
+        columns={name: file.columns[name] for name in known},
+        missing=missing,
+        rows=frame.head(rows).to_dicts(),
+        notes=notes,
+    )
+
+
+def _head(file: SourceFile, delimiter: str, rows: int) -> pl.DataFrame:
+    name = file.path.name.lower()
+    if name.endswith(".parquet"):
+        return pl.scan_parquet(file.path).head(rows).collect()
+    if name.endswith(".xlsx"):
+        return read_xlsx(file.path, rows=rows)
+    lines = first_lines(file.path, rows + 1)
+    parsed = [row for row in csv.reader(lines[1:], delimiter=delimiter) if len(row) == len(file.header)]
+    return pl.DataFrame(parsed, schema=dict.fromkeys(file.header, pl.String), orient="row")
+
+
+def propose(file: Path) -> str:
+    """A parameter file (YAML text) for a data file, with the mapping that its column names suggest."""
+    if not file.is_file():
+        raise UserError(f"{file}: no such file")
+    delimiter = ","
+    if file.name.lower().endswith(TEXT_SUFFIXES):
+        lines = first_lines(file, 1)
+        if not lines:
+            raise UserError(f"{file}: the file is empty")
+        delimiter = max(DELIMITERS, key=lines[0].count)
+    header = _header(file, delimiter)
+    found = _guess(header)
+    kind = "clickstream" if "event_type" in found else "transactions"
+    required = ("event_time", "customer_id") if kind == "clickstream" else ("event_time", "order_id", "product_id")
+    missing = [name for name in required if name not in found]
+    frame = _head(SourceFile(file, tuple(header), found), delimiter, 1000)
+    return _proposal(file, kind, delimiter, found, missing, frame)
+
+
+def _guess(header: list[str]) -> dict[str, str]:
+    lower = {column.strip().lower(): column for column in reversed(header)}
+    found: dict[str, str] = {}
+    for ours, names in LIKELY_NAMES.items():
+        match = next((lower[name] for name in names if name in lower and lower[name] not in found.values()), None)
+        if match is not None:
+            found[ours] = match
+    return found
+
+
+def _proposal(
+    file: Path, kind: str, delimiter: str, found: dict[str, str], missing: list[str], frame: pl.DataFrame
+) -> str:
+    wanted = set(found) - ({"order_id"} if kind == "clickstream" else {"session_id", "event_type"})
+    stem = "".join(c if c.isalnum() else "_" for c in file.name.split(".")[0].lower()).strip("_") or "run"
+    lines = [
+        f"# Proposed by `patternbook init` from the columns of {file.name}. Check it with `patternbook check`.",
+        f"run: {stem}",
+        "source:",
+        f"  kind: {kind}",
+        f"  folder: {_yaml(str(file.parent))}",
+        f"  files: [{_yaml(file.name)}]",
+    ]
+    if delimiter != ",":
+        lines.append(f"  delimiter: {_yaml(delimiter)}")
+    lines.append("  columns:")
+    lines += [f"    {ours}: {_yaml(theirs)}" for ours, theirs in found.items() if ours in wanted]
+    lines += [f"    {name}: ???   # no column looks like it: name it" for name in missing]
+    if "event_time" in found:
+        lines.append(f"  time_format: {_yaml(_time_format(frame.get_column(found['event_time'])))}")
+    lines.append("  time_zone: UTC   # of times without an offset")
+    if kind == "clickstream":
+        names = sorted({str(v) for v in frame.get_column(found["event_type"]).drop_nulls().to_list()})[:30]
+        lines.append("  event_names:   # their word: view, cart, remove_from_cart, purchase or other")
+        lines += [f"    {_yaml(name)}: {_likely_event(name)}" for name in names]
+    ids = {
+        ours: "integer" if _is_integer(frame.get_column(found[key])) else "text"
+        for ours, key in (("customer", "customer_id"), ("product", "product_id"))
+        if key in found
+    }
+    lines.append(f"  ids: {{{', '.join(f'{key}: {value}' for key, value in ids.items())}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t") + '"'
+
+
+def _likely_event(name: str) -> str:
+    word = name.lower().replace("-", "_").replace(" ", "_")
+    if "remove" in word:
+        return "remove_from_cart"
+    if any(part in word for part in ("purchase", "transaction", "order", "buy")):
+        return "purchase"
+    if any(part in word for part in ("cart", "basket")):
+        return "cart"
+    return "view" if any(part in word for part in ("view", "pv", "detail", "impression")) else "other"
+
+
+def _is_integer(values: pl.Series) -> bool:
+    text = values.drop_nulls().cast(pl.String)
+    return len(text) > 0 and bool(text.str.contains(r"^-?\d{1,18}$").all())
+
+
+def _time_format(values: pl.Series) -> str:
+    if values.dtype.is_temporal():
+        return "iso8601"
+    text = values.drop_nulls().cast(pl.String)
+    if len(text) and text.str.contains(r"^\d{10}$").all():
+        return "epoch_s"
+    if len(text) and text.str.contains(r"^\d{13}$").all():
+        return "epoch_ms"
+    if len(text) and text.str.contains(r"^\d{4}-\d\d-\d\d").all():
+        return "iso8601"
+    patterns = (
+        "%d.%m.%Y %H:%M:%S",
+        "%d.%m.%Y %H:%M",
+        "%d.%m.%Y",
+        "%m/%d/%Y %H:%M:%S",
+        "%m/%d/%Y %H:%M",
+        "%m/%d/%Y",
+        "%d/%m/%Y %H:%M:%S",
+        "%d/%m/%Y %H:%M",
+        "%d/%m/%Y",
+        "%Y/%m/%d %H:%M:%S",
+        "%Y/%m/%d %H:%M",
+        "%Y%m%d",
+    )
+    for pattern in patterns:
+        if len(text) and text.str.to_datetime(pattern, strict=False).is_not_null().all():
+            return pattern
+    return "iso8601"

@@ -1,0 +1,48 @@
+-- One row a product that occurs in an event.
+WITH behaviour AS (
+  SELECT
+    product_id,
+    count(*) AS events,
+    count(*) FILTER (WHERE event_type = 'view') AS views,
+    count(*) FILTER (WHERE event_type = 'cart') AS carts,
+    count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removals,
+    count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
+    count(DISTINCT CASE WHEN event_type = 'view' THEN customer_id END) AS viewers,
+    min(event_time) AS first_seen_at,
+    max(event_time) AS last_seen_at,
+    min(CASE WHEN price > 0 THEN price END) AS min_price,
+    max(price) AS max_price
+  FROM events
+  WHERE product_id IS NOT NULL
+  GROUP BY product_id
+),
+sales AS (
+  SELECT
+    product_id,
+    count(DISTINCT CASE WHEN NOT cancelled THEN customer_id END) AS buyers,
+    count(DISTINCT CASE WHEN NOT cancelled THEN order_id END) AS orders,
+    CAST(sum(quantity) AS BIGINT) AS units,
+    coalesce(sum(amount), 0) AS revenue
+  FROM order_lines
+  WHERE product_id IS NOT NULL
+  GROUP BY product_id
+)
+SELECT
+  behaviour.product_id,
+  events,
+  views,
+  carts,
+  removals,
+  purchases,
+  viewers,
+  coalesce(buyers, 0) AS buyers,
+  coalesce(orders, 0) AS orders,
+  coalesce(units, 0) AS units,
+  coalesce(revenue, 0) AS revenue,
+  first_seen_at,
+  last_seen_at,
+  min_price,
+  max_price
+FROM behaviour
+LEFT JOIN sales ON sales.product_id = behaviour.product_id
+ORDER BY behaviour.product_id
