@@ -241,7 +241,7 @@ class _Run:
         rejects = pl.concat([one.rejects for one in staged])
         leading = rejects.group_by("reason").agg(pl.len(), pl.col("file").first(), pl.col("line").min())
         shown = "; ".join(
-            f"{reason} ({count} rows, first {file} line {line})"
+            f"{reason} ({count} of them, first {file} line {line})"
             for reason, count, file, line in leading.sort("len", "reason", descending=[True, False]).head(3).iter_rows()
         )
         raise UserError(

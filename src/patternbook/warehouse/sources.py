@@ -155,6 +155,8 @@ def _header(path: Path, delimiter: str) -> list[str]:
     lines = first_lines(path, 2)
     if not lines:
         raise UserError(f"{path}: the file is empty")
+    if "\x00" in lines[0] or lines[0].count("\ufffd") > len(lines[0]) // 10:
+        raise UserError(f"{path}, line 1: not UTF-8 text (binary, or UTF-16?); save the file as UTF-8")
     header = [column.strip() for column in next(csv.reader([lines[0]], delimiter=delimiter))]
     if len(header) == 1:
         other = max((d for d in DELIMITERS if d != delimiter), key=lines[0].count)
@@ -200,7 +202,7 @@ def read_xlsx(path: Path, rows: int | None = None) -> pl.DataFrame:
     try:
         return pl.read_excel(path, infer_schema_length=None, read_options={"n_rows": rows} if rows else {})
     except Exception as error:
-        raise UserError(f"{path}: cannot be read as an Excel workbook ({error})") from None
+        raise UserError(f"{path}: cannot be read as an Excel workbook ({str(error).splitlines()[0]})") from None
 
 
 def _mapping(path: Path, header: list[str], source: Clickstream | Transactions) -> dict[str, str]:

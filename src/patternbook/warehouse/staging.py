@@ -214,7 +214,7 @@ def _id(column: str, kind: str) -> str:
     """Integers as they are; text as the first 63 bits of its MD5, which every engine computes alike."""
     if kind == "BIGINT":
         return f"({column} + 0)"  # not a bare column: the reader must type it
-    return f"(md5_number_upper({column}) >> 1)::BIGINT"
+    return f"(('0x' || substr(md5({column}), 1, 16))::UBIGINT >> 1)::BIGINT"
 
 
 def _event_columns(source: Clickstream | Transactions, theirs: dict[str, str]) -> list[str]:
@@ -245,10 +245,11 @@ def _reader_rejects(
 ) -> pl.DataFrame:
     """Rows that the CSV reader handed back, one each (a row can have several errors: the first counts)."""
     errors = engine.frame(
-        "SELECT line::BIGINT AS line, min_by(error_type::VARCHAR, byte_position) AS error, "
-        "min_by(column_name, byte_position) AS column_name, min_by(error_message, byte_position) AS message, "
+        "SELECT line::BIGINT AS line, min_by(error_type::VARCHAR, position) AS error, "
+        "min_by(column_name, position) AS column_name, min_by(error_message, position) AS message, "
         "any_value(csv_line) AS raw "
-        "FROM reject_errors GROUP BY line, line_byte_position ORDER BY line"
+        "FROM (SELECT *, coalesce(column_idx, 0) AS position FROM reject_errors) "
+        "GROUP BY line, line_byte_position ORDER BY line"
     )
     engine.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     ours = {name: key for key, name in file.columns.items()}

@@ -1,0 +1,88 @@
+"""Bad input ends as one message that names file and line or key; nothing half-written, nothing lost."""
+
+from __future__ import annotations
+
+import pytest
+from trial import HEADER, Trial
+
+from patternbook.errors import UserError
+
+ROW = "2019-10-01 00:00:00 UTC,view,1,2,,acme,3.50,4,s1"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", "", r"empty\.csv: the file is empty"),
+        ("header.csv", HEADER + "\n", r"header\.csv: the file has a header and no rows"),
+        ("semi.csv", f"{HEADER}\n{ROW}\n".replace(",", ";"), r"semi\.csv, line 1: .*source\.delimiter: \";\""),
+        (
+            "names.csv",
+            f"{HEADER.replace('user_id', 'uid')}\n{ROW}\n",
+            r"line 1: .*'user_id'.*source\.columns\.customer_id",
+        ),
+        ("twice.csv", f"{HEADER},brand\n{ROW},x\n", r"line 1: column 'brand' stands twice"),
+        ("utf16.csv", f"{HEADER}\n{ROW}\n".encode("utf-16"), r"line 1: not UTF-8 text"),
+        ("bad.parquet", "no parquet", r"bad\.parquet: not a Parquet file"),
+        ("bad.xlsx", "no workbook", r"bad\.xlsx: cannot be read as an Excel workbook"),
+        ("bad.csv.gz", "no gzip", r"bad\.csv\.gz: the compressed file is damaged"),
+        ("notes.json", "{}", r"notes\.json: files of this kind cannot be read"),
+        ("cut.csv", f"{HEADER}\n{ROW}\n2019-10-01 00:0", r"1 of 2 rows cannot be read.*1 fields instead of 9.*line 3"),
+        ("time.csv", f"{HEADER}\n{ROW}\nsoon{ROW[23:]}\n", r"event_time: missing, or not a time \(iso8601\).*line 3"),
+    ],
+)
+def test_one_message(project: Trial, name: str, content: str | bytes, message: str) -> None:
+    project.file(name, content)
+    with pytest.raises(UserError, match=message) as caught:
+        project.compact({"kind": "clickstream", "files": [name]})
+    assert "\n" not in str(caught.value)
+    assert not project.paths.events.exists()
+    assert not project.paths.compaction.exists()
+
+
+def test_missing_file(project: Trial) -> None:
+    with pytest.raises(UserError, match=r"nowhere.*no such file; set source\.folder and source\.files"):
+        project.compact({"kind": "clickstream", "files": ["nowhere/*.csv"]})
+
+
+def test_a_failed_compaction_leaves_the_earlier_events(project: Trial) -> None:
+    project.file("a.csv", f"{HEADER}\n{ROW}\n")
+    project.compact({"kind": "clickstream", "files": ["a.csv"]})
+    before = project.events()
+    project.file("a.csv", f"{HEADER}\n{ROW}\nbroken\n")
+    with pytest.raises(UserError):
+        project.compact({"kind": "clickstream", "files": ["a.csv"]})
+    assert project.events().equals(before)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colour = 'red'", "no column 'colour'"),
+        ("price > (SELECT 1)", "not allowed"),
+        ("read_csv('/etc/passwd')", "not allowed"),
+        ("1 = 1; DROP TABLE events", "not an SQL condition"),
+        ("true LIMIT 3", "write one condition"),
+        ("price = 'many'", "key 'filter'"),
+        ("price > 1000000", "leave no event"),
+    ],
+)
+def test_filter_is_one_plain_condition(project: Trial, text: str, message: str) -> None:
+    project.file("a.csv", f"{HEADER}\n{ROW}\n")
+    with pytest.raises(UserError, match=message):
+        project.build({"kind": "clickstream", "files": ["a.csv"]}, filter=text)
+
+
+def test_quality_rules_can_reject(project: Trial) -> None:
+    rows = [ROW, ROW.replace("3.50", "0"), ROW.replace("3.50", "-1").replace(",4,", ",,")]
+    project.file("a.csv", HEADER + "\n" + "\n".join(rows) + "\n")
+    counted = project.compact(
+        {"kind": "clickstream", "files": ["a.csv"]},
+        quality={"bad_price": "reject", "missing_customer": "reject", "max_rejected_share": 1},
+    )
+    (file,) = counted.files
+    assert (file.rows_read, file.rows_kept, file.rows_rejected) == (3, 1, 2)
+    import polars as pl
+
+    rejects = pl.read_parquet(project.paths.rejects)
+    assert rejects.select("line", "reason").rows() == [(3, "price zero or negative"), (4, "price zero or negative")]
