@@ -243,13 +243,17 @@ def _event_columns(source: Clickstream | Transactions, theirs: dict[str, str]) -
 def _reader_rejects(
     engine: DuckEngine, source: Clickstream | Transactions, file: SourceFile, types: dict[str, str]
 ) -> pl.DataFrame:
-    """Rows that the CSV reader handed back, one each (a row can have several errors: the first counts)."""
+    """Rows that the CSV reader handed back, one each (a row can have several errors: the first counts).
+
+    Where blank lines follow, the reader counts them into the line of a time that it cannot read; where the row
+    starts it knows for certain.
+    """
     errors = engine.frame(
-        "SELECT line::BIGINT AS line, min_by(error_type::VARCHAR, position) AS error, "
+        "SELECT min(line)::BIGINT AS line, min_by(error_type::VARCHAR, position) AS error, "
         "min_by(column_name, position) AS column_name, min_by(error_message, position) AS message, "
         "any_value(csv_line) AS raw "
         "FROM (SELECT *, coalesce(column_idx, 0) AS position FROM reject_errors) "
-        "GROUP BY line, line_byte_position ORDER BY line"
+        "GROUP BY line_byte_position ORDER BY line"
     )
     engine.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     ours = {name: key for key, name in file.columns.items()}

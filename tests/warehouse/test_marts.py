@@ -1,0 +1,307 @@
+"""Marts against a brute-force oracle: plain Python over the rows, no SQL."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trial import HEADER, Trial, trial_project
+
+START = datetime(2024, 3, 30, 22, 0, tzinfo=UTC)  # the night in which Berlin's clocks go forward
+ZONE = "Europe/Berlin"
+GAP = timedelta(minutes=30)
+
+
+class Row(NamedTuple):
+    time: datetime
+    kind: str
+    product: int | None
+    price: Decimal | None
+    customer: int | None
+    session: str | None
+
+
+ROWS = st.lists(
+    st.builds(
+        Row,
+        time=st.integers(0, 40).map(lambda steps: START + timedelta(minutes=10 * steps)),
+        kind=st.sampled_from(["view", "view", "cart", "purchase", "remove_from_cart", "sign_in"]),
+        product=st.sampled_from([1, 2, 3, None]),
+        price=st.sampled_from([Decimal("1.10"), Decimal("2.25"), Decimal("0.00"), None]),
+        customer=st.sampled_from([1, 2, 3, None]),
+        session=st.sampled_from(["a", "b", None]),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def to_csv(rows: list[Row]) -> str:
+    def text(value: object) -> str:
+        return "" if value is None else str(value)
+
+    lines = [
+        f"{row.time:%Y-%m-%d %H:%M:%S} UTC,{row.kind},{text(row.product)},,,,{text(row.price)},"
+        f"{text(row.customer)},{text(row.session)}"
+        for row in rows
+    ]
+    return "\n".join([HEADER, *lines]) + "\n"
+
+
+def sessions_of(rows: list[Row]) -> list[list[Row]]:
+    """Rows by session: (customer, source session); by gap where the source has none."""
+    groups: dict[object, list[Row]] = defaultdict(list)
+    last: dict[int, tuple[datetime, int]] = {}
+    for number, row in enumerate(sorted(rows, key=lambda row: row.time)):
+        if row.session is not None:
+            groups[row.customer, row.session].append(row)
+        elif row.customer is None:
+            groups["alone", number].append(row)
+        else:
+            before = last.get(row.customer)
+            run = number if before is None or row.time - before[0] > GAP else before[1]
+            last[row.customer] = (row.time, run)
+            groups["gap", row.customer, run].append(row)
+    return list(groups.values())
+
+
+def counts(rows: list[Row]) -> dict[str, int]:
+    return {
+        "events": len(rows),
+        "views": sum(row.kind == "view" for row in rows),
+        "carts": sum(row.kind == "cart" for row in rows),
+        "removals": sum(row.kind == "remove_from_cart" for row in rows),
+        "purchases": sum(row.kind == "purchase" for row in rows),
+    }
+
+
+def bought(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row.kind == "purchase"]
+
+
+def revenue(rows: list[Row]) -> Decimal:
+    return sum((row.price for row in bought(rows) if row.price is not None), Decimal(0))
+
+
+def known(rows: list[Row]) -> set[int]:
+    return {row.customer for row in rows if row.customer is not None}
+
+
+def local(time: datetime) -> datetime:
+    return time.astimezone(ZoneInfo(ZONE))
+
+
+def naive(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=None)
+
+
+def as_bag(rows: object) -> list[str]:
+    return sorted(map(repr, rows))  # type: ignore[call-overload]
+
+
+def compare(mart: pl.DataFrame, expected: list[dict[str, object]]) -> None:
+    columns = list(expected[0]) if expected else []
+    assert len(mart) == len(expected)
+    assert as_bag(mart.select(columns).iter_rows() if columns else []) == as_bag(
+        tuple(row.values()) for row in expected
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS)
+def test_marts_agree_with_the_oracle(rows: list[Row]) -> None:
+    with trial_project() as project:
+        project.file("log.csv", to_csv(rows))
+        counted = project.build(
+            {
+                "kind": "clickstream",
+                "files": ["log.csv"],
+                "event_names": {name: name for name in ("view", "cart", "purchase", "remove_from_cart")},
+            },
+            report={"time_zone": ZONE},
+        )
+        kept = list(dict.fromkeys(rows))
+        assert counted.total("duplicates_dropped") == len(rows) - len(kept)
+        assert counted.unknown_events == ({"sign_in": n} if (n := sum(r.kind == "sign_in" for r in rows)) else {})
+        visits = sessions_of(kept)
+        check_sessions_and_orders(project, visits)
+        check_customers_and_funnel(project, kept, visits)
+        check_days_and_hours(project, kept, visits)
+        check_products(project, kept, visits)
+
+
+def check_sessions_and_orders(project: Trial, visits: list[list[Row]]) -> None:
+    compare(
+        project.mart("sessions"),
+        [
+            {
+                "customer_id": visit[0].customer,
+                "started_at": naive(min(row.time for row in visit)),
+                "ended_at": naive(max(row.time for row in visit)),
+                **counts(visit),
+                "revenue": revenue(visit).quantize(Decimal("0.0001")),
+            }
+            for visit in visits
+        ],
+    )
+    compare(
+        project.mart("purchases"),
+        [
+            {
+                "customer_id": visit[0].customer,
+                "ordered_at": naive(min(row.time for row in bought(visit))),
+                "lines": len(bought(visit)),
+                "products": len({row.product for row in bought(visit)} - {None}),
+                "units": len(bought(visit)),
+                "revenue": revenue(visit).quantize(Decimal("0.0001")),
+            }
+            for visit in visits
+            if bought(visit)
+        ],
+    )
+
+
+def check_customers_and_funnel(project: Trial, rows: list[Row], visits: list[list[Row]]) -> None:
+    expected, funnel = [], defaultdict(int)
+    for customer in known(rows):
+        own = [row for row in rows if row.customer == customer]
+        times = {kind: [row.time for row in own if row.kind == kind] for kind in ("view", "cart", "purchase")}
+        orders = sum(bool(bought(visit)) for visit in visits if visit[0].customer == customer)
+        expected.append(
+            {
+                "customer_id": customer,
+                "first_event_at": naive(min(row.time for row in own)),
+                "last_event_at": naive(max(row.time for row in own)),
+                "sessions": sum(visit[0].customer == customer for visit in visits),
+                "active_days": len({local(row.time).date() for row in own}),
+                **counts(own),
+                "first_view_at": naive(min(times["view"], default=None)),
+                "last_cart_at": naive(max(times["cart"], default=None)),
+                "first_purchase_at": naive(min(times["purchase"], default=None)),
+                "last_purchase_at": naive(max(times["purchase"], default=None)),
+                "orders": orders,
+                "revenue": revenue(own).quantize(Decimal("0.0001")),
+            }
+        )
+        first_view, first_cart = min(times["view"], default=None), min(times["cart"], default=None)
+        funnel["visitors"] += 1
+        funnel["viewers"] += bool(times["view"])
+        funnel["viewers_to_cart"] += first_view is not None and any(time >= first_view for time in times["cart"])
+        funnel["carters"] += bool(times["cart"])
+        funnel["carters_to_purchase"] += first_cart is not None and any(t >= first_cart for t in times["purchase"])
+        funnel["buyers"] += bool(orders)
+        funnel["buyers_without_cart"] += bool(orders) and not times["cart"]
+    compare(project.mart("customers"), expected)
+    compare(project.mart("funnel"), [dict(funnel)] if funnel else [])
+
+
+def check_days_and_hours(project: Trial, rows: list[Row], visits: list[list[Row]]) -> None:
+    firsts = [min(row.time for row in rows if row.customer == customer) for customer in known(rows)]
+
+    def activity(key: object) -> list[dict[str, object]]:
+        return [
+            {
+                **counts(own),
+                "customers": len(known(own)),
+                "sessions": sum(key(min(row.time for row in visit)) == slot for visit in visits),  # type: ignore[operator]
+                "orders": sum(
+                    key(min(row.time for row in bought(visit))) == slot  # type: ignore[operator]
+                    for visit in visits
+                    if bought(visit)
+                ),
+                "revenue": revenue(own).quantize(Decimal("0.0001")),
+                "slot": slot,
+            }
+            for slot in {key(row.time) for row in rows}  # type: ignore[operator]
+            if (own := [row for row in rows if key(row.time) == slot])  # type: ignore[operator]
+        ]
+
+    days = activity(lambda time: local(time).date())
+    for day in days:
+        day["day"] = day.pop("slot")
+        day["new_customers"] = sum(local(first).date() == day["day"] for first in firsts)
+    compare(project.mart("daily"), days)
+    hours = activity(lambda time: (local(time).date(), local(time).hour))
+    for hour in hours:
+        hour["day"], hour["hour"] = hour.pop("slot")  # type: ignore[misc]
+        hour["weekday"] = hour["day"].isoweekday()  # type: ignore[attr-defined]
+    compare(project.mart("hourly"), hours)
+
+
+def check_products(project: Trial, rows: list[Row], visits: list[list[Row]]) -> None:
+    compare(
+        project.mart("product_stats"),
+        [
+            {
+                "product_id": product,
+                **counts(own),
+                "viewers": len(known([row for row in own if row.kind == "view"])),
+                "buyers": len(known(bought(own))),
+                "orders": sum(any(row.product == product for row in bought(visit)) for visit in visits),
+                "units": len(bought(own)),
+                "revenue": revenue(own).quantize(Decimal("0.0001")),
+                "min_price": min((p.quantize(Decimal("0.0001")) for r in own if (p := r.price)), default=None),
+                "max_price": max(
+                    (r.price.quantize(Decimal("0.0001")) for r in own if r.price is not None), default=None
+                ),
+            }
+            for product in {row.product for row in rows} - {None}
+            if (own := [row for row in rows if row.product == product])
+        ],
+    )
+
+
+def test_period_is_days_in_the_shops_local_time(project: Trial) -> None:
+    times = ["2024-07-01 21:59:59", "2024-07-01 22:00:00", "2024-07-03 21:59:59", "2024-07-03 22:00:00"]
+    project.file("log.csv", HEADER + "\n" + "".join(f"{t} UTC,view,1,,,,1,{i},s\n" for i, t in enumerate(times)))
+    project.build(
+        {"kind": "clickstream", "files": ["log.csv"]},
+        period={"from": "2024-07-02", "to": "2024-07-03"},
+        report={"time_zone": ZONE},
+    )
+    assert project.mart("customers")["customer_id"].to_list() == [1, 2]
+
+
+def test_filter_selects_events(project: Trial) -> None:
+    rows = [f"2024-07-01 10:00:00 UTC,view,{i},,,,{i},1,s\n" for i in range(5)]
+    project.file("log.csv", HEADER + "\n" + "".join(rows))
+    project.build({"kind": "clickstream", "files": ["log.csv"]}, filter="price >= 3")
+    assert project.mart("product_stats")["product_id"].to_list() == [3, 4]
+
+
+def test_cancelled_orders_are_no_orders_and_revenue_is_net(project: Trial) -> None:
+    project.file(
+        "till.csv",
+        "order_id,event_time,product_id,quantity,price,customer_id\n"
+        "1,2024-07-01 10:00,a,2,5.00,x\nC2,2024-07-02 10:00,a,-1,5.00,x\n3,2024-07-03 10:00,b,1,1.00,x\n",
+    )
+    project.build(
+        {
+            "kind": "transactions",
+            "files": ["till.csv"],
+            "columns": {"order_id": "order_id", "event_time": "event_time", "product_id": "product_id"},
+            "cancelled": {"order_id_prefix": "C"},
+        }
+    )
+    (customer,) = project.mart("customers").iter_rows(named=True)
+    assert customer["orders"] == 2
+    assert customer["revenue"] == Decimal("6.00")
+    assert str(customer["last_purchase_at"]) == "2024-07-03 10:00:00"
+    assert project.mart("order_lines")["cancelled"].to_list().count(True) == 1
+
+
+def test_marts_are_built_once(project: Trial) -> None:
+    project.file("log.csv", f"{HEADER}\n2024-07-01 10:00:00 UTC,view,1,,,,1,1,s\n")
+    source = {"kind": "clickstream", "files": ["log.csv"]}
+    project.build(source)
+    before = project.paths.mart("sessions").stat().st_mtime_ns
+    project.build(source)
+    assert project.paths.mart("sessions").stat().st_mtime_ns == before
+    project.build(source, filter="price > 0")
+    assert project.paths.mart("sessions").stat().st_mtime_ns > before
