@@ -19,11 +19,12 @@ class ByteStep(BaseModel):
     bytes_per_event: float
 
 
-def byte_steps(events: list[Path], raw_bytes_per_event: float, scratch: Path) -> list[ByteStep]:
+def byte_steps(events: list[Path], text_bytes_per_event: float | None, scratch: Path) -> list[ByteStep]:
     """Bytes an event after each saving, measured on the first rows of the events.
 
-    text -> types -> dictionaries -> order (by customer and time, ids as differences) -> zstd. Every step but the
-    first is a Parquet file written for the purpose; rows before "order" stand in order of time, as a log does.
+    text -> types -> dictionaries -> order (by customer and time, ids as differences) -> zstd. Text is the source's
+    own size, None where it is not plain text; every other step is a Parquet file written for the purpose. Rows
+    before "order" stand in order of time, as a log does.
     """
     sample = _sample(events)
     if sample.num_rows == 0:
@@ -42,7 +43,7 @@ def byte_steps(events: list[Path], raw_bytes_per_event: float, scratch: Path) ->
         "order": (sample, ordered),
         "zstd": (sample, {**ordered, "compression": "zstd", "compression_level": 3}),
     }
-    steps = [ByteStep(step="text", bytes_per_event=raw_bytes_per_event)]
+    steps = [ByteStep(step="text", bytes_per_event=text_bytes_per_event)] if text_bytes_per_event else []
     for step, (table, options) in written.items():
         file = scratch / f"bytes-{step}.parquet"
         pq.write_table(table, file, store_schema=False, store_decimal_as_integer=True, **options)

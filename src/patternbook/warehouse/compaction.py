@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,7 +91,20 @@ class Compaction(BaseModel):
     products_bytes: int
     events_schema: dict[str, str]
     byte_steps: list[ByteStep]
+    seconds: float
     key: str
+
+    def files_frame(self) -> pl.DataFrame:
+        """One row a source file."""
+        return pl.DataFrame([file.model_dump() for file in self.files])
+
+    def checks_frame(self) -> pl.DataFrame:
+        """One row a kind of odd row."""
+        return pl.DataFrame([check.model_dump() for check in self.checks])
+
+    def steps_frame(self) -> pl.DataFrame:
+        """Bytes an event by step of compaction."""
+        return pl.DataFrame([step.model_dump() for step in self.byte_steps])
 
     def total(self, column: str) -> int:
         """Sum of a count over the files."""
@@ -193,6 +207,7 @@ class _Run:
     ) -> None:
         self.params, self.paths, self.source, self.files, self.key = params, paths, source, files, key
         self.progress = progress
+        self.started = time.monotonic()
         self.scratch = paths.scratch / "compaction"
         self.drop_duplicates = source.duplicates == "drop"
         self.next_session = 1
@@ -586,7 +601,8 @@ class _Run:
             if count.rows_read != count.rows_kept + count.rows_rejected + count.duplicates_dropped:
                 raise AssertionError(f"rows do not add up: {count}")
             files.append(count)
-        raw_bytes = sum(file.bytes for file in files)
+        total_bytes = sum(file.bytes for file in files)
+        plain_text = all(one.source.is_plain_text for one in staged)
         kept = sum(file.rows_kept for file in files)
         events = sorted((self.scratch / "events").glob("*.parquet"))
         return Compaction(
@@ -595,7 +611,8 @@ class _Run:
             unknown_events=unknown,
             products_bytes=(self.scratch / "products.parquet").stat().st_size,
             events_schema={field.name: str(field.type) for field in self._schema()},
-            byte_steps=byte_steps(events, raw_bytes / kept if kept else 0.0, self.scratch),
+            byte_steps=byte_steps(events, total_bytes / kept if plain_text and kept else None, self.scratch),
+            seconds=time.monotonic() - self.started,
             key=self.key,
         )
 

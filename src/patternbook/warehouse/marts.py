@@ -14,7 +14,7 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
-from patternbook.errors import MissingMart, UserError
+from patternbook.errors import UserError
 from patternbook.findings import write_aside
 from patternbook.params import Params
 from patternbook.paths import RunPaths
@@ -53,19 +53,6 @@ ACCOUNTING = {
     "the funnel holds all customers": "(SELECT coalesce(sum(visitors), 0) FROM funnel) = "
     "(SELECT count(*) FROM customers)",
 }
-
-
-def read_mart(paths: RunPaths, name: str) -> pl.DataFrame:
-    """A mart as a Polars frame; MissingMart where it has not been built."""
-    file = paths.mart(name)
-    if not file.exists():
-        raise MissingMart(f"run {paths.run!r} has no mart {name!r} yet: `patternbook run --until 01` builds it")
-    return pl.read_parquet(file)
-
-
-def read_products(paths: RunPaths) -> pl.DataFrame:
-    """What the source says of each product (see PRODUCTS)."""
-    return pl.read_parquet(paths.products)
 
 
 def build_marts(params: Params, progress: Progress = lambda step, share: None) -> None:

@@ -96,6 +96,11 @@ class SourceFile:
         """Whether the file holds delimited text."""
         return self.path.name.lower().endswith(TEXT_SUFFIXES)
 
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether the file holds delimited text, uncompressed."""
+        return self.is_text and not self.path.name.lower().endswith((".gz", ".zst"))
+
 
 @dataclass(frozen=True)
 class Preview:
