@@ -8,18 +8,29 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from patternbook.analysis.measure import Measure
 from patternbook.errors import MissingMart
+from patternbook.formats import Unit
 from patternbook.params import Params, notebook_params
 from patternbook.paths import RunPaths
 
 Kind = Literal["measured", "modelled", "assumed"]
-Unit = Literal["count", "share", "factor", "number", "currency", "days", "months", "seconds", "bytes", "time", "text"]
 Value = int | float | str | None
+
+
+class HasJson(Protocol):
+    """A Plotly figure, as far as the recorder knows it."""
+
+    def to_json(self) -> str:
+        """The figure as JSON."""
+
+
+FigureT = TypeVar("FigureT", bound=HasJson)
 
 SIGNIFICANT_DIGITS = 12
 ID_PATTERN = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
@@ -126,6 +137,28 @@ class Recorder:
             reason=reason,
         )
 
+    def measures(self, topic: str, measures: Iterable[Measure], *, cell: str) -> None:
+        """Record measures as findings `<topic>.<name>` of kind measured; each computed in the cell labelled `cell`."""
+        for measure in measures:
+            self.finding(
+                f"{topic}.{measure.name}",
+                measure.value,
+                unit=measure.unit,
+                label=measure.label,
+                cell=cell,
+                interval=measure.interval,
+                n=measure.n,
+                reason=measure.reason,
+            )
+
+    def mart(self, name: str, columns: Iterable[str] | None = None) -> pl.DataFrame:
+        """A mart of the run, or the named columns of it."""
+        return pl.read_parquet(self.paths.mart(name), columns=None if columns is None else list(columns))
+
+    def products(self) -> pl.DataFrame:
+        """What the source says of each product."""
+        return pl.read_parquet(self.paths.products)
+
     def table(self, table_id: str, frame: pl.DataFrame) -> None:
         """Keep a result table under `tables/<table_id>.parquet`."""
         _check_id(table_id)
@@ -135,10 +168,11 @@ class Recorder:
         frame.write_parquet(aside, compression="zstd")
         aside.rename(target)
 
-    def figure(self, figure_id: str, figure: Any) -> None:
-        """Keep a Plotly figure under `figures/<figure_id>.json`."""
+    def figure(self, figure_id: str, figure: FigureT) -> FigureT:
+        """Keep a Plotly figure under `figures/<figure_id>.json` and hand it on, for the cell to show."""
         _check_id(figure_id)
         write_aside(self.paths.figures / f"{figure_id}.json", figure.to_json())
+        return figure
 
     def save(self) -> None:
         """Write `findings/<notebook>.json`."""

@@ -52,7 +52,15 @@ IdType = Literal["integer", "text"]
 
 
 class Mechanisms(Section):
-    """What the simulated market does; each can be switched off."""
+    """What the simulated market does; each can be switched off. Off means:
+
+    funnel: no carts, orders follow a view; repeat_buying: a buyer orders once; spend: products are chosen by
+    popularity, whatever they cost and whoever chooses; complements: an order has one line; signals: no sign_in,
+    checkout, delivery_info and search events; hours: every hour and weekday alike; payday: every day of the month
+    alike; platforms: platform, device, channel and region are empty, no contacts; campaigns: nobody is contacted;
+    promotions: list prices, which never change; drift: the last weeks are like those before; dirt: no duplicates, no
+    prices at zero, no empty category codes and brands, no session of several customers, no missing customer.
+    """
 
     funnel: bool = True
     repeat_buying: bool = True
@@ -63,21 +71,32 @@ class Mechanisms(Section):
     payday: bool = True
     platforms: bool = True
     campaigns: bool = True
+    promotions: bool = True
     drift: bool = True
     dirt: bool = True
 
 
 class Simulated(Section):
-    """A market simulated from a fixed seed, written to raw CSV and read back like a real file."""
+    """A market simulated from a fixed seed, written to raw CSV and read back like a real file.
+
+    `events` is met to about one per cent. Where `customers` and `products` are not given they grow with the events:
+    40,000 and 2,000 at a million, 5,316,649 and 206,876 at 110 million.
+    """
 
     kind: Literal["simulated"]
     seed: int = Field(20191001, ge=0)
     events: int = Field(1_000_000, ge=10_000, le=200_000_000)
     customers: int | None = Field(None, ge=100)
-    products: int | None = Field(None, ge=50)
-    start: date = date(2024, 7, 1)
+    products: int | None = Field(None, ge=50, le=1_000_000)
+    start: date = Field(date(2024, 7, 1), ge=date(2000, 1, 1), lt=date(2100, 1, 1))
     months: int = Field(12, ge=1, le=60)
     mechanisms: Mechanisms = Mechanisms()
+
+    @model_validator(mode="after")
+    def _events_suffice(self) -> Simulated:
+        if self.customers and self.customers * 5 > self.events:
+            raise ValueError(f"customers: at most a fifth of the events, {self.events // 5:,}")
+        return self
 
 
 class Ids(Section):
@@ -268,10 +287,11 @@ class Privacy(Section):
 
 
 class Eda(Section):
-    """02_eda: how many rows its tables show, how long its moving averages are."""
+    """02_eda: how many rows its tables show, how long its moving averages and its trend are."""
 
     top_products: int = Field(10, ge=3, le=50)
-    trend_days: int = Field(7, ge=2, le=60)
+    trend_days: int = Field(7, ge=2, le=60)  # of the moving averages; a week evens the weekdays out
+    comparison_days: int = Field(28, ge=7, le=364, multiple_of=7)  # the trend's periods; shorter where the data are
 
 
 class Funnel(Section):
@@ -346,6 +366,14 @@ def load_params(file: Path | str, overrides: Iterable[str] = ()) -> Params:
     for override in overrides:
         _apply_override(data, override)
     return _validate(data, str(file), lines)
+
+
+def params_from(values: Mapping[str, Any], file: str) -> Params:
+    """Parameters from values as `to_notebook` gives them; `file` names their origin in messages.
+
+    Raises UserError naming file and key.
+    """
+    return _validate(dict(values), file, {})
 
 
 def notebook_params(names: Mapping[str, Any]) -> Params:

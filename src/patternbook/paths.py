@@ -13,6 +13,12 @@ def project_root() -> Path:
     return Path(override).resolve() if override else Path(__file__).resolve().parents[2]
 
 
+def from_root(path: Path) -> str:
+    """The path from the project's root, or whole where it lies elsewhere."""
+    root = project_root()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """The places of one run. `root` is the project's root (a scratch folder when a run is verified)."""
@@ -73,6 +79,11 @@ class RunPaths:
     def scratch(self) -> Path:
         """Folder for half-written files and for spilling; emptied when a step ends."""
         return self.home / "scratch"
+
+    @property
+    def pipeline(self) -> Path:
+        """Folder of what the pipeline remembers: states, digests, times. Deleting it makes everything run again."""
+        return self.home / "pipeline"
 
     @property
     def notebooks(self) -> Path:

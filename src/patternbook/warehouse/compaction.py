@@ -455,13 +455,13 @@ class _Run:
             "session_key" if has("session_key") else "NULL::UBIGINT AS session_key",
             "product_id" if has("product_id") else "NULL::BIGINT AS product_id",
             "event_code",
-            "event_name",
+            self._coded("event_name"),
             "price" if has("price") else f"NULL::{MONEY} AS price",
             "coalesce(quantity, 1) AS quantity" if has("quantity") else "1::INTEGER AS quantity",
             f"CASE WHEN event_code = {PURCHASE} THEN {self._amount()} END AS amount",
-            *self._dimensions(),
+            *[self._coded(name) for name in DIMENSIONS if has(name)],
             *(["discount"] if has("discount") else []),
-            f"hash({', '.join(self._content())}) AS row_hash",
+            "row_hash",
         ]
         join = ""
         if self.anonymous:
@@ -474,28 +474,19 @@ class _Run:
         )
         return iter(self.engine.connection.sql(query).to_arrow_reader(BLOCK))
 
-    def _content(self) -> list[str]:
-        """What makes two rows exact duplicates, beyond the columns that the rows are sorted by."""
-        left_out = {"file", "source_row", "unknown_event", "customer_source", "product_source"}
-        return sorted(self.columns - left_out - set(SORT_ORDER)) or ["0"]
-
-    def _dimensions(self) -> list[str]:
-        """Dimensions travel through the sort as codes where they have few values."""
-        columns = []
-        for name in (name for name in DIMENSIONS if name in self.columns):
-            values = [
-                row[0]
-                for row in self.engine.rows(
-                    f"SELECT DISTINCT {name} FROM staged WHERE {name} IS NOT NULL ORDER BY 1 LIMIT {ENUM_LIMIT + 1}"
-                )
-            ]
-            if 0 < len(values) <= ENUM_LIMIT:
-                listed = ", ".join(literal(value) for value in values)
-                self.engine.execute(f"CREATE TYPE {name}_values AS ENUM ({listed})")
-                columns.append(f"{name}::{name}_values AS {name}")
-            else:
-                columns.append(name)
-        return columns
+    def _coded(self, name: str) -> str:
+        """A text column as it travels through the sort: as codes where it has few values."""
+        values = [
+            row[0]
+            for row in self.engine.rows(
+                f"SELECT DISTINCT {name} FROM staged WHERE {name} IS NOT NULL ORDER BY 1 LIMIT {ENUM_LIMIT + 1}"
+            )
+        ]
+        if len(values) > ENUM_LIMIT:
+            return name
+        listed = ", ".join(literal(value) for value in values) or "''"
+        self.engine.execute(f"CREATE TYPE {name}_values AS ENUM ({listed})")
+        return f"{name}::{name}_values AS {name}"
 
     def _schema(self) -> pa.Schema:
         text = pa.dictionary(pa.int32(), pa.string())
@@ -527,7 +518,8 @@ class _Run:
             numbers = number_sessions(keys, self.next_session)
             self.next_session = max(self.next_session, int(numbers.max() or 0) + 1)  # type: ignore[arg-type]
         block = _in_session_order(block.with_columns(numbers))
-        for (number,), part in block.group_by(["file"], maintain_order=True):
+        for number in block["file"].unique().sort():
+            part = block.filter(pl.col("file") == number) if len(tallies) > 1 else block
             tallies[int(number)].add(part)
             yield int(number), self._arrow(part)
 
@@ -541,12 +533,14 @@ class _Run:
         return given.cast(pl.Int64).scatter(rows, rest).alias("session_id")
 
     def _without_duplicates(self, block: pl.DataFrame, tallies: list[_Tally]) -> pl.DataFrame:
-        same = block.select(
-            pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift()) for name in SORT_ORDER])
-            & (pl.int_range(pl.len()) > 0)
-        ).to_series()
+        same = block["row_hash"] == block["row_hash"].shift()  # one comparison tells almost all rows apart
+        if same.any():
+            same &= block.select(
+                pl.all_horizontal([pl.col(name).eq_missing(pl.col(name).shift()) for name in SORT_ORDER])
+            ).to_series()
         if not same.any():
             return block
+        same = same.fill_null(value=False)
         dropped = block.filter(same).group_by("file").agg(pl.len(), pl.col("amount").sum())
         for number, rows, revenue in dropped.iter_rows():
             tallies[number].duplicates += rows
@@ -562,15 +556,9 @@ class _Run:
         }
         for field in schema:
             if field.name not in columns:
-                column = part[field.name]
-                if isinstance(column.dtype, pl.Enum | pl.Categorical):
-                    column = column.cast(pl.String)
-                columns[field.name] = column.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(
-                    pa.string() if pa.types.is_dictionary(field.type) else field.type
-                )
-                if pa.types.is_dictionary(field.type):
-                    columns[field.name] = columns[field.name].dictionary_encode()
-        return pa.table([columns[field.name] for field in schema], schema=schema)
+                column = part[field.name].to_arrow(compat_level=pl.CompatLevel.oldest())
+                columns[field.name] = _coded_text(column) if pa.types.is_dictionary(field.type) else column
+        return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -626,6 +614,11 @@ class _Run:
         aside = self.scratch / "rejects.parquet"
         rejects.write_parquet(aside, compression="zstd")
         aside.rename(self.paths.rejects)
+
+
+def _coded_text(column: pa.Array) -> pa.DictionaryArray:
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), coded.dictionary.cast(pa.string()))
 
 
 def _write(writers: list[pq.ParquetWriter], parts: list[tuple[int, pa.Table]]) -> None:
@@ -689,11 +682,10 @@ def _open_rows(frame: pl.DataFrame) -> int:
 
 def _in_session_order(block: pl.DataFrame) -> pl.DataFrame:
     """Rows of one customer and second in the order of the session's number; the sort had its key."""
-    disorder = block.select(
-        (pl.col("customer_id").eq_missing(pl.col("customer_id").shift()))
-        & (pl.col("seconds") == pl.col("seconds").shift())
-        & (pl.col("session_id") < pl.col("session_id").shift())
-    ).to_series()
-    if not disorder.any():
+    back = block["session_id"] < block["session_id"].shift()  # where a session ends before its neighbour began
+    if back.any():
+        same = [pl.col(name).eq_missing(pl.col(name).shift()) for name in ("customer_id", "seconds")]
+        back &= block.select(pl.all_horizontal(same)).to_series()
+    if not back.any():
         return block
     return block.sort("customer_id", "seconds", "session_id", "product_id", nulls_last=False, maintain_order=True)

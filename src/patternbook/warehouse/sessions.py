@@ -43,8 +43,10 @@ def session_keys(events: pl.DataFrame, gap_seconds: int) -> pl.DataFrame:
 def number_sessions(keys: pl.DataFrame, first: int) -> pl.Series:
     """Numbers from `first` on, one a distinct key, in the order of first appearance."""
     columns = ["customer_id", "by_gap", "key"]
-    starts = pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift()) for name in columns])
-    flagged = keys.select(*columns, (starts | (pl.int_range(pl.len()) == 0)).alias("start")).with_columns(
+    mixed = keys["by_gap"].any()
+    compared = columns if mixed else ["customer_id", "key"]
+    starts = pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift()) for name in compared])
+    flagged = keys.with_columns((starts | (pl.int_range(pl.len()) == 0)).alias("start")).with_columns(
         pl.col("start").cum_sum().alias("run")
     )
     # A session's events need not stand together (a customer with two tabs open), but runs of them are few.

@@ -199,7 +199,14 @@ def _typed_rows(
     columns += _event_columns(source, theirs)
     columns += [f"{theirs[name]} AS {name}" for name in ("price", "quantity", "amount", "discount") if name in theirs]
     columns += [f"{theirs[name]} AS {name}" for name in (*DIMENSIONS, *ATTRIBUTES) if name in theirs]
+    columns.append(f"hash({', '.join(_content(theirs))}) AS row_hash")
     return f"SELECT {', '.join(columns)} FROM {relation}"
+
+
+def _content(theirs: dict[str, str]) -> list[str]:
+    """What makes two rows exact duplicates, beyond the columns that rows are sorted by."""
+    sorted_by = ("event_time", "customer_id", "product_id", "session_id", "order_id")
+    return [column for ours, column in theirs.items() if ours not in sorted_by] or ["0"]
 
 
 def _seconds(source: Clickstream | Transactions, column: str, kind: str) -> str:

@@ -1,0 +1,146 @@
+-- What both renderers leave to the report: traced numbers, the band of key figures, tables on paper.
+
+local is_html = FORMAT:match("html") ~= nil
+
+local function typst(text) return pandoc.RawInline("typst", text) end
+
+local function wrapped(open, inlines, close)
+  local result = pandoc.Inlines({ typst(open) })
+  result:extend(inlines)
+  result:insert(typst(close))
+  return result
+end
+
+-- On paper a link to a page beside the report leads nowhere: the number stands alone.
+local function unlink(link)
+  if not is_html and link.classes:includes("finding") then return link.content end
+end
+
+local PARTS = { label = true, value = true, basis = true, change = true }
+
+local function card_part(span)
+  if FORMAT ~= "typst" then return nil end
+  local class = span.classes[1]
+  if PARTS[class] then
+    local tone = span.classes[2] == "level" and "(muted: true)" or ""
+    return wrapped("#card-" .. class .. tone .. "[", span.content, "]")
+  end
+end
+
+local function band(div)
+  if FORMAT ~= "typst" or not div.classes:includes("kpis") then return nil end
+  local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#kpis(") })
+  for _, card in ipairs(div.content) do
+    blocks:insert(pandoc.RawBlock("typst", "["))
+    blocks:insert(card)
+    blocks:insert(pandoc.RawBlock("typst", "],"))
+  end
+  blocks:insert(pandoc.RawBlock("typst", ")"))
+  return blocks
+end
+
+-- Tables on paper -----------------------------------------------------------------------------------------------
+
+local ALIGNMENTS = { AlignLeft = "left", AlignRight = "right", AlignCenter = "center", AlignDefault = "left" }
+
+-- A word too long for a column may break after its dots and underscores.
+local LONG_WORD = 20
+local function breakable(str)
+  if pandoc.text.len(str.text) > LONG_WORD then return pandoc.Str((str.text:gsub("[._/]", "%0\u{200b}"))) end
+end
+
+local function typst_of(blocks)
+  blocks = blocks:walk({ Str = breakable })
+  return (pandoc.write(pandoc.Pandoc(blocks), "typst"):gsub("%s+$", ""))
+end
+
+local function side_of(cell, default)
+  local style = cell.attr.attributes.style or ""
+  local class = table.concat(cell.attr.classes, " ")
+  local side = style:match("text%-align:%s*(%a+)") or class:match("gt_(left)") or class:match("gt_(right)") or class:match("gt_(center)")
+  return side or (cell.alignment ~= "AlignDefault" and ALIGNMENTS[cell.alignment]) or default
+end
+
+-- Bold and colours of a cell, which Pandoc's reader keeps as CSS only.
+local function styled(cell, text)
+  local style = cell.attr.attributes.style or ""
+  local colour = (";" .. style):match("[;%s]color:%s*(#%x%x%x%x%x%x)")
+  if colour then text = string.format("#text(fill: rgb(\"%s\"))[%s]", colour, text) end
+  if style:match("font%-weight:%s*bold") or style:match("font%-weight:%s*[67]00") then text = "#strong[" .. text .. "]" end
+  return text
+end
+
+local function typst_cell(cell, default)
+  local options = { "align: " .. side_of(cell, default) }
+  if cell.col_span > 1 then table.insert(options, "colspan: " .. cell.col_span) end
+  if cell.row_span > 1 then table.insert(options, "rowspan: " .. cell.row_span) end
+  local fill = (cell.attr.attributes.style or ""):match("background%-color:%s*(#%x%x%x%x%x%x)")
+  if fill then table.insert(options, string.format("fill: rgb(\"%s\")", fill)) end
+  return string.format("table.cell(%s)[%s]", table.concat(options, ", "), styled(cell, typst_of(cell.contents)))
+end
+
+local function typst_rows(rows, defaults)
+  local cells = {}
+  for _, row in ipairs(rows) do
+    for column, cell in ipairs(row.cells) do table.insert(cells, typst_cell(cell, defaults[column] or "left")) end
+  end
+  return table.concat(cells, ",\n")
+end
+
+-- Alignment of a column is that of its first body cell: HTML tables carry it there.
+local function column_sides(tbl)
+  local sides = {}
+  for column, spec in ipairs(tbl.colspecs) do sides[column] = ALIGNMENTS[spec[1]] or "left" end
+  local body = tbl.bodies[1]
+  local first = body and body.body[1]
+  for column, cell in ipairs(first and first.cells or {}) do sides[column] = side_of(cell, sides[column]) end
+  return sides
+end
+
+-- Columns of numbers take what they need; columns of words share the rest by the length of their longest entry.
+local SHORTEST, LONGEST, GAP = 6, 36, 4
+local function column_widths(tbl, sides)
+  local longest, widths = {}, {}
+  local function look(rows)
+    for _, row in ipairs(rows) do
+      for column, cell in ipairs(row.cells) do
+        if cell.col_span == 1 then
+          local length = pandoc.text.len(pandoc.utils.stringify(cell.contents))
+          longest[column] = math.max(longest[column] or SHORTEST, math.min(length, LONGEST))
+        end
+      end
+    end
+  end
+  look(tbl.head.rows)
+  for _, body in ipairs(tbl.bodies) do look(body.body) end
+  for column, side in ipairs(sides) do
+    widths[column] = side == "left" and string.format("%dfr", (longest[column] or SHORTEST) + GAP) or "auto"
+  end
+  return widths
+end
+
+local KEPT_TOGETHER = 16 -- rows of a table that does not break across pages
+local function rows_of(tbl)
+  local count = 0
+  for _, body in ipairs(tbl.bodies) do count = count + #body.body end
+  return count
+end
+
+local function typst_table(tbl)
+  if FORMAT ~= "typst" then return nil end
+  local sides = column_sides(tbl)
+  local widths = column_widths(tbl, sides)
+  local parts = { string.format("#table(columns: (%s,)", table.concat(widths, ", ")) }
+  local function add(text) if text ~= "" then table.insert(parts, text) end end
+  if #tbl.head.rows > 0 then add("table.header(\n" .. typst_rows(tbl.head.rows, sides) .. ")") end
+  for _, body in ipairs(tbl.bodies) do
+    add(typst_rows(body.head, sides))
+    add(typst_rows(body.body, sides))
+  end
+  if #tbl.foot.rows > 0 then add("table.footer(repeat: false,\n" .. typst_rows(tbl.foot.rows, sides) .. ")") end
+  local text = table.concat(parts, ",\n") .. ")"
+  if rows_of(tbl) <= KEPT_TOGETHER then text = "#block(breakable: false)[" .. text .. "]" end
+  return pandoc.RawBlock("typst", text)
+end
+
+return { { Link = unlink, Span = card_part }, { Div = band, Table = typst_table } }

@@ -1,0 +1,189 @@
+"""One notebook through Papermill: in this interpreter's own kernel, timed, and with an error that names its cell."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from patternbook.errors import MissingMart, UserError
+from patternbook.paths import from_root
+from patternbook.progress import PROGRESS_FILE
+from patternbook.usage import Usage, peak_memory
+
+KERNEL_STARTS = 3
+START_TIMEOUT_S = 60
+USER_ERRORS = {error.__name__ for error in (UserError, MissingMart)}
+THREAD_COUNTS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+LABEL = re.compile(r"^#\|\s*label:\s*(\S+)", re.MULTILINE)
+
+logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would say is in the error that it raises
+
+
+class NotebookFailed(Exception):
+    """A notebook stopped at a cell. The message names notebook, cell, error and where the executed notebook lies."""
+
+
+class NotebookKernel(AsyncKernelManager):
+    """A kernel of this interpreter, whatever kernelspecs are installed, with hash seed and thread counts fixed.
+
+    It talks through sockets in `folder`: kernels that start at once cannot race for a port, no one else can listen.
+    """
+
+    def __init__(self, threads: int, progress: Path, folder: Path) -> None:
+        super().__init__(transport="ipc", connection_file=str(folder / "kernel.json"))
+        self._kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name="patternbook",
+            language="python",
+            env={
+                "PYTHONHASHSEED": "0",
+                "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+                PROGRESS_FILE: str(progress),
+                **dict.fromkeys(THREAD_COUNTS, str(threads)),
+            },
+        )
+
+    stopped = False
+    _client: Any = None
+
+    def client(self, **options: Any) -> Any:
+        """A client, whose channels `close` closes."""
+        self._client = super().client(**options)
+        return self._client
+
+    def close(self) -> None:
+        """End the process and the client's channels."""
+        if self._client:
+            self._client.stop_channels()
+        if self.has_kernel:
+            run_sync(self.shutdown_kernel)(now=True)
+
+    def stop(self) -> None:
+        """Kill the process, for good."""
+        self.stopped = True
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, null before the kernel has started."""
+        return getattr(self.provisioner, "pid", None)
+
+
+_running: set[NotebookKernel] = set()
+
+
+def stop_running_kernels() -> None:
+    """Kill every kernel at work, so that an interrupted run ends at once."""
+    for kernel in tuple(_running):
+        kernel.stop()
+
+
+def execute_notebook(
+    notebook: Path, target: Path, parameters: dict[str, Any], *, threads: int, progress: Path
+) -> Usage:
+    """Run `notebook` with `parameters` and write it, executed, to `target`; `progress` is the file of its notes.
+
+    Raises UserError where a cell raises one, NotebookFailed for any other error; the notebook as far as it
+    came then lies beside `target` as `<name>.failed.ipynb`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, failed = (target.with_name(f"{target.stem}.{word}.ipynb") for word in ("partial", "failed"))
+    failed.unlink(missing_ok=True)
+    try:
+        usage = _execute(notebook, partial, parameters, threads, progress)
+    except PapermillExecutionError as error:
+        partial.rename(failed)
+        if error.ename in USER_ERRORS:
+            raise UserError(error.evalue) from None
+        cell = _cell_name(error.exec_count, error.source)
+        raise NotebookFailed(
+            f"{target.stem}: {cell}: {error.ename}: {error.evalue}\n  see {from_root(failed)}"
+        ) from None
+    except DeadKernelError:
+        cell = _last_started_cell(partial)
+        partial.rename(failed)
+        raise NotebookFailed(
+            f"{target.stem}: {cell}: the kernel died, perhaps for want of memory\n  see {from_root(failed)}"
+        ) from None
+    partial.rename(target)
+    return usage
+
+
+def _execute(notebook: Path, partial: Path, parameters: dict[str, Any], threads: int, progress: Path) -> Usage:
+    for start in range(1, KERNEL_STARTS + 1):
+        started = time.monotonic()
+        with _kernel(threads, progress) as kernel:
+            try:
+                papermill.execute_notebook(
+                    _literal(notebook),
+                    _literal(partial),
+                    parameters,
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar=False,
+                    start_timeout=START_TIMEOUT_S,
+                    km=kernel,
+                )
+            except DeadKernelError:
+                raise
+            except RuntimeError:  # the kernel did not come up; no cell has run
+                if start == KERNEL_STARTS or kernel.stopped:
+                    raise
+            else:
+                return Usage(time.monotonic() - started, peak_memory(kernel.pid))
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _kernel(threads: int, progress: Path) -> Iterator[NotebookKernel]:
+    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+        kernel = NotebookKernel(threads, progress, Path(folder))
+        _running.add(kernel)
+        try:
+            yield kernel
+        finally:
+            _running.discard(kernel)
+            kernel.close()
+            progress.unlink(missing_ok=True)
+
+
+def _literal(path: Path) -> str:
+    """The path for Papermill, which formats braces in paths."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _cell_name(count: int | None, source: str) -> str:
+    label = LABEL.search(source)
+    return f"cell In [{count}]" + (f" ({label[1]})" if label else "")
+
+
+def _last_started_cell(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    started = [cell for cell in cells if cell["cell_type"] == "code" and cell["metadata"]["papermill"]["start_time"]]
+    return _cell_name(len(started), "".join(started[-1]["source"])) if started else "before its first cell"

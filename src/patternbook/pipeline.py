@@ -1,0 +1,376 @@
+"""The notebooks as a graph: pytask decides what is not current, Papermill runs it."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pytask import ExecutionReport, TaskOutcome
+from rich.console import Console
+
+from patternbook import tasks, usage
+from patternbook.board import Board
+from patternbook.digests import Digests
+from patternbook.errors import UserError
+from patternbook.findings import write_aside
+from patternbook.imports import notebook_code, source_files
+from patternbook.params import Params
+from patternbook.paths import RunPaths, project_root
+from patternbook.warehouse.contracts import MARTS
+
+FINDINGS = "findings"
+REPORT = "report"
+COMPUTING_PACKAGES = ("duckdb", "numpy", "polars", "pyarrow", "scipy")
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook of the graph.
+
+    `reads` names the sections of the parameter file that it depends on, `after` the notebooks whose results it
+    uses. The source files that it depends on are those that it imports. `left_out` says, by kind of source, why
+    its results are left out.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        """The notebook as it is kept in git, without outputs."""
+        return project_root() / "notebooks" / f"{self.name}.ipynb"
+
+    @property
+    def compacts(self) -> bool:
+        """Whether this is the notebook that turns raw files into events and marts."""
+        return not self.after
+
+
+NOTEBOOKS = (
+    Notebook("01_compaction", reads=("source", "period", "filter", "engine", "currency", "quality", "report")),
+    Notebook("02_eda", reads=("currency", "report", "privacy", "eda"), after=("01_compaction",)),
+    Notebook(
+        "06_funnel_temporal",
+        reads=("source", "currency", "privacy", "funnel"),
+        after=("01_compaction",),
+        left_out={"transactions": "order lines hold no views and carts"},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that failed, and its one message."""
+
+    step: str
+    message: str
+    by_user: bool
+
+
+@dataclass
+class Outcome:
+    """What a run did. `html` and `pdf` are null unless the whole graph is done."""
+
+    ran: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    not_run: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    html: Path | None = None
+    pdf: Path | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 a notebook failed or an `expect` is broken, 2 bad parameters or input."""
+        if any(not failure.by_user for failure in self.failures):
+            return 1
+        if self.failures:
+            return 2
+        return 1 if self.broken else 0
+
+
+def run(
+    params: Params,
+    *,
+    until: str | None = None,
+    notebooks: Iterable[Notebook] = NOTEBOOKS,
+    console: Console | None = None,
+) -> Outcome:
+    """Bring a run up to date: notebooks, findings, report, manifest.
+
+    `until` is the start of a notebook's name: only that one and those it needs are run, and nothing is merged or
+    rendered. Raises UserError for bad input and KeyboardInterrupt, at once, when interrupted.
+    """
+    graph = _Graph(params, select(notebooks, until), Board(console or Console(stderr=True)))
+    whole = until is None
+    return graph.run(graph.steps(whole), whole=whole)
+
+
+def rerender(params: Params, *, notebooks: Iterable[Notebook] = NOTEBOOKS, console: Console | None = None) -> Outcome:
+    """Render the report of an executed run again, current or not."""
+    graph = _Graph(params, tuple(notebooks), Board(console or Console(stderr=True)))
+    return graph.run([graph.report_step()], whole=True, force=True)
+
+
+def explain(
+    params: Params, *, until: str | None = None, notebooks: Iterable[Notebook] = NOTEBOOKS
+) -> dict[str, list[str]]:
+    """Why each step would run, without running any; a step with no reason is current."""
+    graph = _Graph(params, select(notebooks, until), Board(Console(quiet=True)))
+    return graph.explain(graph.steps(until is None))
+
+
+def select(notebooks: Iterable[Notebook], until: str | None) -> tuple[Notebook, ...]:
+    """All notebooks, or the one whose name starts with `until` and those that it needs."""
+    known = {notebook.name: notebook for notebook in notebooks}
+    if until is None:
+        return tuple(known.values())
+    wanted = [name for name in known if name.startswith(until)]
+    if len(wanted) != 1:
+        raise UserError(
+            f"--until {until!r}: names {'no' if not wanted else 'more than one'} notebook; {', '.join(known)}"
+        )
+    needed = _with_upstream(wanted[0], known)
+    return tuple(notebook for name, notebook in known.items() if name in needed)
+
+
+def _with_upstream(name: str, known: dict[str, Notebook]) -> set[str]:
+    return {name}.union(*(_with_upstream(upstream, known) for upstream in known[name].after))
+
+
+def input_files(params: Params) -> list[Path]:
+    """The raw files that a run reads; those of a simulated market exist once it has been simulated.
+
+    Raises UserError where a pattern of `source.files` matches nothing.
+    """
+    if params.source.kind == "simulated":
+        return sorted(RunPaths.of(params.run).raw.glob("*.csv"))
+    found: set[Path] = set()
+    for pattern in params.source.patterns():
+        matches = [Path(match) for match in glob.glob(str(pattern))]  # noqa: PTH207  absolute patterns
+        if not matches:
+            raise UserError(
+                f"{params.file}: key 'source.files': no file matches {pattern}; correct the name or source.folder"
+            )
+        found.update(matches)
+    return sorted(found)
+
+
+def broken_expectations(params: Params, findings: dict[str, dict[str, Any]]) -> list[str]:
+    """One sentence for each finding that is not what `expect` says it must be."""
+    broken = []
+    for name, bound in params.expect.items():
+        finding = findings.get(name, {"value": None, "reason": "this run has no such finding"})
+        value = finding["value"]
+        if not isinstance(value, int | float):
+            broken.append(f"expect {name}: no number to compare ({finding.get('reason') or repr(value)})")
+        elif bound.min is not None and value < bound.min:
+            broken.append(f"expect {name}: {value:,} is below the minimum {bound.min:,}")
+        elif bound.max is not None and value > bound.max:
+            broken.append(f"expect {name}: {value:,} is above the maximum {bound.max:,}")
+    return broken
+
+
+class _Graph:
+    """The steps of one run as pytask tasks."""
+
+    def __init__(self, params: Params, notebooks: tuple[Notebook, ...], board: Board) -> None:
+        self.params = params
+        self.notebooks = notebooks
+        self.board = board
+        self.paths = RunPaths.of(params.run)
+        self.digests = Digests(self.paths.pipeline / "digests.json")
+        self.usages = self.paths.pipeline / "usage"
+        self.inputs = [] if params.source.kind == "simulated" else input_files(params)
+        self.notes: list[str] = []
+
+    def steps(self, whole: bool) -> list[tasks.Task]:
+        """The notebooks, and for the whole graph what is made of them."""
+        steps = [self._notebook_step(notebook) for notebook in self.notebooks]
+        return [*steps, self._findings_step(), self.report_step()] if whole else steps
+
+    def run(self, steps: list[tasks.Task], *, whole: bool, force: bool = False) -> Outcome:
+        """Run the steps that are not current, or all of them by `force`."""
+        workers = min(self.params.engine.threads, os.cpu_count() or 1)
+        with self.board.showing(), _stopping_kernels_when_interrupted():
+            reports = tasks.build(steps, self.paths.pipeline, workers=workers, force=force)
+        outcome = self._outcome(reports)
+        self.board.close()
+        if whole and not outcome.failures:
+            self._conclude(outcome)
+        self.digests.save()
+        return outcome
+
+    def explain(self, steps: list[tasks.Task]) -> dict[str, list[str]]:
+        """Why each step would run."""
+        reasons = tasks.explain(steps, self.paths.pipeline)
+        self.digests.save()
+        return reasons
+
+    def _outcome(self, reports: list[ExecutionReport]) -> Outcome:
+        """What pytask's reports say; what has not been at work is put on the board."""
+        outcome = Outcome(notes=self.notes)
+        for report in reports:
+            name = report.task.name
+            if report.outcome == TaskOutcome.SUCCESS:
+                outcome.ran.append(name)
+            elif report.outcome == TaskOutcome.SKIP_UNCHANGED:
+                self.board.finish(name, "unchanged")
+            elif report.outcome == TaskOutcome.SKIP_PREVIOUS_FAILED:
+                outcome.not_run.append(name)
+                self.board.finish(name, "not run")
+            else:
+                error = report.exc_info[1] if report.exc_info else None
+                outcome.failures.append(Failure(name, str(error), isinstance(error, UserError)))
+        return outcome
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """Write the manifest when anything has run, check `expect`, tell where the report lies."""
+        if outcome.ran or not self.paths.manifest.exists():
+            from patternbook.runs import write_manifest  # an unchanged run does not need it
+
+            steps = [*(notebook.name for notebook in self.notebooks), FINDINGS, REPORT]
+            write_manifest(self.params, input_files(self.params), usage.recall(self.usages, steps), self.digests)
+        outcome.broken = broken_expectations(self.params, json.loads(self.paths.findings.read_text("utf-8")))
+        outcome.html, outcome.pdf = self._report_files()
+
+    def _notebook_step(self, notebook: Notebook) -> tasks.Task:
+        upstream = [file for one in self.notebooks if one.name in notebook.after for file in self._products(one)]
+        files = [notebook.file, *source_files(notebook_code(notebook.file)), *upstream]
+        if notebook.compacts:
+            files += self.inputs
+        return self._step(
+            notebook.name, lambda: self._execute(notebook), notebook.reads, files, self._products(notebook)
+        )
+
+    def _execute(self, notebook: Notebook) -> usage.Usage:
+        from patternbook.execution import execute_notebook  # an unchanged run does not need Papermill
+
+        return execute_notebook(
+            notebook.file,
+            self.paths.notebook(notebook.name),
+            self.params.to_notebook(),
+            threads=self.params.engine.threads,
+            progress=self._progress(notebook.name),
+        )
+
+    def _products(self, notebook: Notebook) -> list[Path]:
+        own = [self.paths.notebook(notebook.name), self._findings_part(notebook)]
+        return (
+            [*own, self.paths.compaction, self.paths.products, *map(self.paths.mart, MARTS)]
+            if notebook.compacts
+            else own
+        )
+
+    def _progress(self, step: str) -> Path:
+        return self.paths.pipeline / f"{step}.progress"
+
+    def _findings_part(self, notebook: Notebook) -> Path:
+        return self.paths.findings_parts / f"{notebook.name}.json"
+
+    def _findings_step(self) -> tasks.Task:
+        parts = [self._findings_part(notebook) for notebook in self.notebooks]
+        return self._step(FINDINGS, _measured(lambda: self._merge(parts)), (), parts, [self.paths.findings])
+
+    def _merge(self, parts: list[Path]) -> None:
+        merged: dict[str, Any] = {}
+        for part in parts:
+            found = json.loads(part.read_text("utf-8"))
+            if twice := sorted(merged.keys() & found.keys()):
+                raise ValueError(f"{twice[0]} is recorded by both {merged[twice[0]]['notebook']} and {part.stem}")
+            merged |= found
+        ordered = {name: merged[name] for name in sorted(merged)}
+        write_aside(self.paths.findings, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
+
+    def report_step(self) -> tasks.Task:
+        """The report, which depends on every parameter, since it prints them."""
+        root = project_root()
+        layout = [root / "_quarto.yml", *(root / "reports").glob("*.qmd")]
+        layout += [file for folder in ("theme", "filters") for file in (root / "reports" / folder).rglob("*")]
+        files = [
+            *sorted(file for file in layout if file.is_file()),
+            *source_files("import patternbook.report"),
+            *(self.paths.notebook(notebook.name) for notebook in self.notebooks),
+            self.paths.compaction,
+            self.paths.findings,
+        ]
+        sections = tuple(Params.model_fields)
+        return self._step(REPORT, _measured(self._render), sections, files, list(self._report_files()))
+
+    def _render(self) -> None:
+        from patternbook.report import render_report  # an unchanged run needs no renderer
+
+        self.notes += render_report(self.params).notes
+
+    def _report_files(self) -> tuple[Path, Path]:
+        return self.paths.report / "executive.html", self.paths.report / "executive.pdf"
+
+    def _step(
+        self,
+        name: str,
+        work: Callable[[], usage.Usage],
+        reads: tuple[str, ...],
+        files: list[Path],
+        products: list[Path],
+    ) -> tasks.Task:
+        values = {f"section {key!r}": value for key, value in self.params.section("run", *reads).items()}
+        values["installed versions"] = _installed_versions()
+
+        def step() -> None:
+            self.paths.manifest.unlink(missing_ok=True)  # from here on the run is no longer what it describes
+            with self.board.step(name, self._progress(name)):
+                usage.remember(self.usages, name, work())
+
+        return tasks.task(name, step, values=values, files=files, products=products, digests=self.digests)
+
+
+def _measured(work: Callable[[], None]) -> Callable[[], usage.Usage]:
+    """Work in this process, with what it took; the peak is that of the whole process so far."""
+
+    def measured() -> usage.Usage:
+        started = time.monotonic()
+        work()
+        return usage.Usage(time.monotonic() - started, usage.peak_memory(os.getpid()))
+
+    return measured
+
+
+def _installed_versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in COMPUTING_PACKAGES}
+
+
+@contextmanager
+def _stopping_kernels_when_interrupted() -> Iterator[None]:
+    """On Ctrl-C kill the kernels, which pytask would wait for, and raise KeyboardInterrupt when it has returned."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = threading.Event()
+
+    def interrupt(*_: Any) -> None:
+        from patternbook.execution import stop_running_kernels
+
+        interrupted.set()
+        stop_running_kernels()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if interrupted.is_set():
+            raise KeyboardInterrupt

@@ -1,0 +1,126 @@
+"""What a reader needs to check a run, as a notebook of tables that the report embeds like any other."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+from patternbook import __version__
+from patternbook.findings import Finding
+from patternbook.formats import Formats
+from patternbook.params import Params
+from patternbook.paths import RunPaths
+from patternbook.report.cells import Notebook, new_notebook, new_result, new_text
+from patternbook.report.images import pipe_table
+from patternbook.report.variables import anchor, escaped, number
+from patternbook.runs import git_state
+
+NAME = "00_provenance"
+HASH_DIGITS = 16
+PACKAGES = ("duckdb", "polars", "numpy", "scipy", "plotly", "great-tables", "papermill", "pypandoc_binary", "typst")
+
+
+def provenance(params: Params, findings: Mapping[str, Finding], paths: RunPaths) -> Notebook:
+    """Notebook with the tables tbl-sources, tbl-settings, tbl-versions, tbl-numbers, and tbl-parameters."""
+    formats = Formats(params.currency.code, params.currency.locale)
+    cells = [
+        new_text(
+            "# Provenance\n\nWhere the run's numbers come from: its input, its parameters, the software, and every "
+            "finding with its kind, its interval and the cell that computed it."
+        ),
+        *_sources(paths, formats),
+        *_left_out(findings),
+        _table(
+            "tbl-settings",
+            "What the parameter file says. Every other key has its default.",
+            ["Key", "Value"],
+            _settings(params.model_dump(mode="json", by_alias=True, exclude_defaults=True)),
+            "ll",
+        ),
+        _table("tbl-versions", "The software that computed this run.", ["Part", "Version"], _versions(), "ll"),
+        _table(
+            "tbl-numbers",
+            "Every finding of this run. The identifier is the same in every run.",
+            ["Finding", "Value", "95% interval", "n", "Kind", "Computed in"],
+            [_finding_row(finding_id, finding, formats) for finding_id, finding in sorted(findings.items())],
+            "lrrrll",
+            markup=True,
+        ),
+        _table(
+            "tbl-parameters",
+            "Every parameter of this run, defaults included.",
+            ["Key", "Value"],
+            _settings(params.to_notebook()),
+            "ll",
+        ),
+    ]
+    return new_notebook(cells)
+
+
+def _sources(paths: RunPaths, formats: Formats) -> Iterator[Any]:
+    """The source files and their SHA-256, where compaction has noted them."""
+    if not paths.compaction.exists():
+        return
+    files = json.loads(paths.compaction.read_text("utf-8")).get("files", [])
+    rows = [
+        [
+            file["file"],
+            formats.value(file["bytes"], "bytes"),
+            formats.count(file["rows_read"]),
+            (file.get("sha256") or "")[:HASH_DIGITS] or "—",
+        ]
+        for file in files
+    ]
+    yield _table(
+        "tbl-sources",
+        "The files that went in, with the first digits of their SHA-256.",
+        ["File", "Size", "Rows", "SHA-256"],
+        rows,
+        "lrrl",
+    )
+
+
+def _left_out(findings: Mapping[str, Finding]) -> Iterator[Any]:
+    """What this run could not compute, one row a reason."""
+    reasons: dict[str, list[str]] = {}
+    for finding in findings.values():
+        if finding.value is None:
+            reasons.setdefault(finding.reason or "", []).append(finding.label)
+    if reasons:
+        rows = [[", ".join(dict.fromkeys(labels)), reason] for reason, labels in reasons.items()]
+        yield _table("tbl-left-out", "What this run leaves out, and why.", ["Left out", "Why"], rows, "ll")
+
+
+def _table(label: str, caption: str, header: list[str], rows: list[list[str]], sides: str, markup: bool = False) -> Any:
+    """A cell with a table; its rows are plain text, or Markdown where `markup` says so."""
+    cells = rows if markup else [[escaped(cell) for cell in row] for row in rows]
+    return new_result(label, caption, pipe_table(header, cells, sides))
+
+
+def _settings(values: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
+    rows: list[list[str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _settings(value, f"{prefix}{key}.")
+        elif value is not None and value != []:
+            rows.append([f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)])
+    return rows
+
+
+def _versions() -> list[list[str]]:
+    git = git_state()
+    commit = f"{git['commit'][:12]}{' with uncommitted changes' if git['dirty'] else ''}" if git["commit"] else "—"
+    system = f"{platform.system()} on {platform.machine()}"
+    rows = [["patternbook", __version__], ["Commit", commit], ["Python", platform.python_version()], ["System", system]]
+    return rows + [[package, metadata.version(package)] for package in PACKAGES]
+
+
+def _finding_row(finding_id: str, finding: Finding, formats: Formats) -> list[str]:
+    value, interval = number(finding, formats)
+    shown = escaped(value) if finding.value is not None else escaped(finding.reason or "")
+    count = formats.count(finding.n) if finding.n is not None else ""
+    place = f"[{escaped(finding.notebook)}]({anchor(finding)}){{.finding}}"
+    return [escaped(finding_id), shown, escaped(interval), escaped(count), finding.kind, place]

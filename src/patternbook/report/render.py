@@ -1,0 +1,168 @@
+"""From an executed run to its rendered report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from patternbook.errors import UserError
+from patternbook.findings import read_findings, write_aside
+from patternbook.formats import Formats
+from patternbook.params import Params
+from patternbook.paths import RunPaths
+from patternbook.report import pandoc, quarto
+from patternbook.report.cells import MARKDOWN, Notebook, data_of, labelled, read_notebook
+from patternbook.report.pages import write_pages
+from patternbook.report.provenance import NAME as PROVENANCE
+from patternbook.report.provenance import provenance
+from patternbook.report.publish import PLOTLY_JS, publish
+from patternbook.report.template import check_references, conditions, front_matter, resolve_conditions
+from patternbook.report.variables import Variables, escaped, nested, variables
+
+DOCUMENT = "executive"
+VARIABLES = "_variables.yml"
+QUARTO_PROJECT = "_quarto.yml"
+
+
+class Rendered(NamedTuple):
+    """The report of a run, the renderer that made it, and lines for the log."""
+
+    html: Path
+    pdf: Path
+    renderer: str
+    notes: list[str]
+
+
+class Sources(NamedTuple):
+    """What a renderer needs: the project that it runs in, the document, its variables and published notebooks."""
+
+    project: Path
+    document: Path
+    variables: Variables
+    notebooks: dict[str, Notebook]
+    notes: list[str]
+
+
+def render_report(params: Params) -> Rendered:
+    """Publish and render an executed run: `executive.html`, `executive.pdf` and a page for each notebook.
+
+    Everything is made aside, in a copy of what `quarto render` would see at the project's root, and then swapped in:
+    as `reports/<run>/`, as `reports/latest/`, and as `_variables.yml`. Raises UserError where the run has not been
+    executed.
+    """
+    paths = RunPaths.of(params.run)
+    with _stage(paths) as project:
+        sources = _prepare(params, paths, project)
+        renderer, note = _render(sources)
+        _swap_in(sources, paths)
+    html, pdf = (paths.report / f"{DOCUMENT}.{suffix}" for suffix in ("html", "pdf"))
+    return Rendered(html, pdf, renderer, [*sources.notes, note])
+
+
+@contextmanager
+def _stage(paths: RunPaths) -> Iterator[Path]:
+    """A copy of the project's layout in the run's scratch folder, gone afterwards."""
+    project = paths.scratch / "report"
+    shutil.rmtree(project, ignore_errors=True)
+    for folder in ("theme", "filters"):
+        shutil.copytree(paths.root / "reports" / folder, project / "reports" / folder)
+    shutil.copy(paths.root / QUARTO_PROJECT, project)
+    try:
+        yield project
+    finally:
+        shutil.rmtree(project)
+
+
+def _prepare(params: Params, paths: RunPaths, project: Path) -> Sources:
+    executed = _executed(params, paths)
+    findings = read_findings(paths.findings)
+    folder = project / "reports" / paths.latest.name
+    formats = Formats(params.currency.code, params.currency.locale)
+    trace = provenance(params, findings, paths)
+    published = publish({**executed, PROVENANCE: trace}, folder, project / "reports" / "theme" / "fonts", formats)
+
+    template = (paths.root / "reports" / f"{DOCUMENT}.qmd").read_text("utf-8")
+    values = variables(params, findings, conditions(template)) | _reasons_of_cells(executed)
+    cells = _available(executed) | {f"{PROVENANCE}.{label}" for label in labelled(trace)}
+    body = resolve_conditions(template, lambda subject: subject in values or subject in cells)
+    check_references(body, values, cells)
+
+    metadata = _metadata(params, values)
+    document = folder / f"{DOCUMENT}.qmd"
+    document.write_text(front_matter({**metadata, "plotly": PLOTLY_JS}) + body, "utf-8")
+    (project / VARIABLES).write_text(yaml.safe_dump(nested(values), allow_unicode=True), "utf-8")
+    write_pages(published.notebooks, project, folder, metadata)
+    return Sources(project, document, values, published.notebooks, published.notes)
+
+
+def _executed(params: Params, paths: RunPaths) -> dict[str, Notebook]:
+    """The run's executed notebooks by name; a failed one carries a second suffix and does not count."""
+    files = sorted(file for file in paths.notebooks.glob("*.ipynb") if "." not in file.stem)
+    if not files or not paths.findings.exists():
+        raise UserError(f"run {params.run!r} has not been executed: `patternbook run {params.file}` does it")
+    return {file.stem: read_notebook(file) for file in files}
+
+
+def _available(executed: Mapping[str, Notebook]) -> set[str]:
+    """Cells that show what their label promises, as `02_eda.fig-activity`."""
+    return {
+        f"{name}.{label}" for name, book in executed.items() for label, cell in labelled(book).items() if cell.delivers
+    }
+
+
+def _reasons_of_cells(executed: Mapping[str, Notebook]) -> Variables:
+    """What a cell that left its figure or table out says instead."""
+    return {
+        f"reason.{name}.{label}": " ".join(
+            data_of(output)[MARKDOWN] for output in cell.outputs if MARKDOWN in data_of(output)
+        )
+        for name, book in executed.items()
+        for label, cell in labelled(book).items()
+        if not cell.delivers
+    }
+
+
+def _metadata(params: Params, values: Variables) -> dict[str, str]:
+    """Title block of the report and of the notebooks' pages, as Markdown."""
+    report = params.report
+    metadata = {
+        "title": escaped(report.title),
+        "organisation": escaped(report.organisation),
+        "confidentiality": escaped(report.confidentiality),
+        "run": values["run.name"],
+        "data-as-of": values.get("run.data_as_of", ""),
+    }
+    return {key: text for key, text in metadata.items() if text}
+
+
+def _render(sources: Sources) -> tuple[str, str]:
+    """Render with Quarto where it is installed; returns the renderer's name and a note for the log."""
+    if quarto.is_installed():
+        quarto.render(sources.project, sources.document)
+        return "quarto", quarto.note()
+    pandoc.render(sources.project, sources.document, sources.variables, sources.notebooks)
+    return "pandoc", pandoc.NOTE
+
+
+def _swap_in(sources: Sources, paths: RunPaths) -> None:
+    """Put the finished report into its places."""
+    for target in (paths.report, paths.latest):
+        _replace(target, sources.document.parent)
+    write_aside(paths.root / VARIABLES, (sources.project / VARIABLES).read_text("utf-8"))
+
+
+def _replace(target: Path, finished: Path) -> None:
+    """Copy `finished` beside `target` and rename: data/ may lie on another disk, where renaming alone would fail."""
+    aside, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("partial", "old"))
+    for leftover in (aside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(finished, aside)
+    if target.exists():
+        target.rename(old)
+    aside.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,178 @@
+"""Every number and every verdict word of the report, as the values behind `{{< var … >}}`.
+
+Values are Markdown: Quarto parses `_variables.yml` so, and the Pandoc fallback puts them into the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from patternbook import __version__
+from patternbook.findings import Finding
+from patternbook.formats import Formats
+from patternbook.params import Params
+from patternbook.paths import project_root
+
+CONFIDENCE = 0.95  # of every interval; see findings.Finding
+NOT_COMPUTED = "This run did not compute it."
+
+Variables = dict[str, str]
+
+
+def variables(params: Params, findings: Mapping[str, Finding], parts: Iterable[str] = ()) -> Variables:
+    """Values by dotted name; `parts` names what the template's parts hang on, so that each absence has a reason.
+
+    For a finding `<id>` with a value there are `<id>` (the number, linked to the cell that computed it),
+    `interval.<id>`, `n.<id>` and `kpi.<id>` (a card); for every finding `label.<id>`, for every absent one
+    `reason.<id>`. Beside them stand `params.<section>.<key>` and `run.<fact>`.
+    """
+    formats = Formats(params.currency.code, params.currency.locale)
+    values: Variables = {}
+    for finding_id, finding in findings.items():
+        values[f"label.{finding_id}"] = escaped(finding.label)
+        if finding.value is not None:
+            values |= _finding_values(finding_id, finding, findings, formats)
+    for part in parts:
+        if part not in values:
+            absent = findings.get(part)
+            values[f"reason.{part}"] = escaped((absent and absent.reason) or NOT_COMPUTED)
+    values |= {f"params.{key}": text for key, text in _flat(params.to_notebook(), formats)}
+    values |= {f"run.{key}": text for key, text in _run_facts(params, findings, formats).items()}
+    return values
+
+
+def nested(values: Variables) -> dict[str, Any]:
+    """The values as the nested mapping that `_variables.yml` holds."""
+    tree: dict[str, Any] = {}
+    for name, text in sorted(values.items()):
+        *path, last = name.split(".")
+        place = tree
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = text
+    return tree
+
+
+def escaped(text: str) -> str:
+    """Plain text as Markdown that shows it as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(text).split()))
+
+
+def number(finding: Finding, formats: Formats) -> tuple[str, str]:
+    """A finding's value and its interval as text, both with the digits that the interval deserves."""
+    text = formats.value(finding.value, finding.unit, _bounds(finding))
+    if finding.low is None or finding.high is None:
+        return text, ""
+    value, _, interval = text.rpartition(" (")
+    return value, interval.removesuffix(")")
+
+
+def anchor(finding: Finding) -> str:
+    """Where the notebook's page shows the cell that computed a finding."""
+    return f"notebooks/{finding.notebook}.html#{finding.cell}"
+
+
+def _bounds(finding: Finding) -> tuple[float | None, float | None]:
+    return finding.low, finding.high
+
+
+def _finding_values(
+    finding_id: str, finding: Finding, findings: Mapping[str, Finding], formats: Formats
+) -> dict[str, str]:
+    value, interval = number(finding, formats)
+    linked = _linked(finding_id, finding, value, interval, formats)
+    values = {finding_id: linked, f"kpi.{finding_id}": _card(finding_id, finding, linked, findings, formats)}
+    if interval:
+        values[f"interval.{finding_id}"] = escaped(interval)
+    if finding.n is not None:
+        values[f"n.{finding_id}"] = escaped(formats.count(finding.n))
+    return values
+
+
+def _linked(finding_id: str, finding: Finding, value: str, interval: str, formats: Formats) -> str:
+    title = ", ".join(part for part in (finding_id, finding.kind, _basis(finding, interval, formats)) if part)
+    return f'[{escaped(value)}]({anchor(finding)} "{attribute(title)}"){{.finding .{finding.kind}}}'
+
+
+def _basis(finding: Finding, interval: str, formats: Formats) -> str:
+    """What a number rests on: its interval, else the count behind it, else its source."""
+    if interval:
+        return f"{formats.compact(CONFIDENCE, 'share')} interval {interval}"
+    if finding.source:
+        return finding.source
+    return f"n = {formats.count(finding.n)}" if finding.n is not None else ""
+
+
+def _card(finding_id: str, finding: Finding, linked: str, findings: Mapping[str, Finding], formats: Formats) -> str:
+    _, interval = number(finding, formats)
+    lines = [f"[{escaped(finding.label)}]{{.label}}", f"[{linked}]{{.value}}"]
+    basis = _basis(finding, interval, formats)
+    if basis:
+        lines.append(f"[{escaped(basis)}]{{.basis}}")
+    change = findings.get(f"{finding_id}_change")
+    if change is not None and change.value is not None:
+        lines.append(_change(change, formats))
+    return " ".join(lines)
+
+
+def _change(change: Finding, formats: Formats) -> str:
+    """What a card says of the period before: a change whose interval holds zero is none that one could name."""
+    value, interval = number(change, formats)
+    size = float(change.value or 0)
+    signed = f"+{value}" if size > 0 else value
+    if interval and min(change.low or 0, change.high or 0) <= 0 <= max(change.low or 0, change.high or 0):
+        return f"[{escaped(f'no clear change on the period before: {signed} ({interval})')}]{{.change .level}}"
+    direction = "up" if size > 0 else "down" if size < 0 else "level"
+    shown = f"{signed} ({interval})" if interval else signed
+    return f"[{escaped(f'{shown} on the period before')}]{{.change .{direction}}}"
+
+
+def attribute(text: str) -> str:
+    """Plain text for a quoted attribute or title in Markdown."""
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace("\\", "&#92;")
+
+
+def _flat(values: Mapping[str, Any], formats: Formats, prefix: str = "") -> Iterable[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, formats, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", escaped(plain(value, formats))
+
+
+def plain(value: Any, formats: Formats) -> str:
+    """A parameter as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return formats.count(value)
+    if isinstance(value, float):
+        return formats.value(value, "number")
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(entry, formats) for entry in value)
+    return str(value)
+
+
+def _from_root(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(project_root())) if path.is_relative_to(project_root()) else file
+
+
+def _run_facts(params: Params, findings: Mapping[str, Finding], formats: Formats) -> dict[str, str]:
+    facts = {
+        "name": escaped(params.run),
+        "confidence": escaped(formats.compact(CONFIDENCE, "share")),
+        "command": f"`patternbook run {_from_root(params.file)}`",
+        "version": escaped(__version__),
+    }
+    if params.source.kind == "simulated":
+        facts["simulated"] = "simulated"
+    for fact, finding_id in (("data_from", "eda.first_event"), ("data_as_of", "eda.last_event")):
+        finding = findings.get(finding_id)
+        if finding is not None and finding.value is not None:
+            facts[fact] = escaped(formats.date(datetime.fromisoformat(str(finding.value))))
+    return facts
