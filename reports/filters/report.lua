@@ -43,10 +43,10 @@ end
 
 local ALIGNMENTS = { AlignLeft = "left", AlignRight = "right", AlignCenter = "center", AlignDefault = "left" }
 
--- A word too long for a column may break after its dots and underscores.
+-- A word too long for a column may break after its punctuation.
 local LONG_WORD = 20
 local function breakable(str)
-  if pandoc.text.len(str.text) > LONG_WORD then return pandoc.Str((str.text:gsub("[._/]", "%0\u{200b}"))) end
+  if pandoc.text.len(str.text) > LONG_WORD then return pandoc.Str((str.text:gsub("[._/,;:]", "%0\u{200b}"))) end
 end
 
 local function typst_of(blocks)
@@ -98,7 +98,7 @@ local function column_sides(tbl)
 end
 
 -- Columns of numbers take what they need; columns of words share the rest by the length of their longest entry.
-local SHORTEST, LONGEST, GAP = 6, 36, 4
+local SHORTEST, LONGEST, GAP, WIDEST_NUMBER = 6, 36, 4, 28
 local function column_widths(tbl, sides)
   local longest, widths = {}, {}
   local function look(rows)
@@ -114,7 +114,8 @@ local function column_widths(tbl, sides)
   look(tbl.head.rows)
   for _, body in ipairs(tbl.bodies) do look(body.body) end
   for column, side in ipairs(sides) do
-    widths[column] = side == "left" and string.format("%dfr", (longest[column] or SHORTEST) + GAP) or "auto"
+    local takes_share = side == "left" or (longest[column] or 0) > WIDEST_NUMBER
+    widths[column] = takes_share and string.format("%dfr", (longest[column] or SHORTEST) + GAP) or "auto"
   end
   return widths
 end

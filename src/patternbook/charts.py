@@ -249,7 +249,7 @@ def funnel_groups(groups: Groups, overall: Published, formats: Formats) -> go.Fi
 
 
 def bytes_by_step(steps: pl.DataFrame, sampled: int, formats: Formats) -> go.Figure:
-    """Bytes an event after each step of compaction, with what the step saved. Columns: label, bytes_per_event, saved."""
+    """Bytes an event after each step of compaction, with what it saved. Columns: label, bytes_per_event, saved."""
     labels, sizes = steps["label"].to_list(), steps["bytes_per_event"].to_list()
     texts = [
         f"{formats.value(size, 'number')} bytes"

@@ -136,7 +136,7 @@ def test_counts_of_few_people_are_not_published() -> None:
     result = published(140, 135, 1, 6, 0, 0, 0)  # the electronics log without sessions
     assert {"carters", "view_to_cart"} <= missing(result)
     assert [step.label for step in funnel.steps(result)] == ["Viewed a product"]
-    assert "Fewer than 10 customers" in funnel.answer(result, US)
+    assert "Fewer than 10 viewers put something into a cart" in funnel.answer(result, US)
 
 
 def test_nobody_is_no_small_group() -> None:

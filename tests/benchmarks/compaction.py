@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import duckdb
 
@@ -49,7 +48,9 @@ def connection(given: Params) -> duckdb.DuckDBPyConnection:
 
 def csv(given: Params) -> str:
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in TYPES.items())
-    return f"read_csv('{RunPaths.of(given.run).raw}/*.csv', header = true, auto_detect = false, columns = {{{columns}}})"
+    return (
+        f"read_csv('{RunPaths.of(given.run).raw}/*.csv', header = true, auto_detect = false, columns = {{{columns}}})"
+    )
 
 
 def step_simulate(given: Params) -> None:
@@ -127,7 +128,8 @@ def main() -> None:
         run_step(sys.argv[2], int(sys.argv[3]))
         return
     sizes = [int(value) for value in sys.argv[1:]] or [1_000_000, 10_000_000]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    described = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True)
+    commit = described.stdout.strip()
     head = (
         f"## Compaction, {datetime.now(UTC):%Y-%m-%d}\n\n{platform.system()} {platform.machine()}, {os.cpu_count()} "
         f"cores; Python {platform.python_version()}, DuckDB {duckdb.__version__}, patternbook {__version__} at "

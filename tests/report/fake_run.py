@@ -173,7 +173,7 @@ def sparse_findings() -> dict[str, Finding]:
     absent = {
         key: entry.model_copy(update={"value": None, "low": None, "high": None, "reason": NO_FUNNEL})
         for key, entry in full_findings().items()
-        if key.startswith("funnel.")
+        if key.startswith("funnel.") or key == "eda.sessions"
     }
     return kept | absent
 

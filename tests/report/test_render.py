@@ -213,7 +213,8 @@ def test_quarto_renders_the_same_report(
     assert [n for n, script in enumerate(other.scripts) if "plotly.js v" in script] == [0]
     numbers = re.compile(r"[$\d][\d.,%]*")
     assert numbers.findall(other.text) == numbers.findall(page.text)
-    assert sorted(numbers.findall(pdf_text(rendered.pdf))) == sorted(numbers.findall(pdf_text(report.rendered.pdf)))
+    papers = [set(numbers.findall(pdf_text(pdf))) for pdf in (rendered.pdf, report.rendered.pdf)]
+    assert {number for number in papers[0] ^ papers[1] if len(number) > 1} == set(), "but for page numbers"
 
 
 def test_unexecuted_run_is_a_user_error(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:

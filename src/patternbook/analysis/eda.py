@@ -311,8 +311,8 @@ def activity(marts: Marts, data: Span, window: int, minimum_group: int) -> Activ
     hidden = table.filter("few", "whole").height
     shown = table.with_columns(pl.when(~pl.col("few")).then(pl.col(name)).alias(name) for name in measured_columns)
     if not any(float(shown[name].fill_null(0).sum()) for name in ("customers", "revenue")):
-        unit = "hour" if by_hour else "day"
-        return LeftOut(f"In no {unit} were {minimum_group} customers active, so activity over time is not shown.")
+        when = "In no hour" if by_hour else "On no day"
+        return LeftOut(f"{when} were {minimum_group} customers active, so activity over time is not shown.")
     return Activity("hour" if by_hour else "day", shown.drop("few"), window, hidden)
 
 

@@ -118,17 +118,21 @@ def publish(funnel: Funnel, source_kind: str, minimum_group: int) -> Published:
     no_cart = None if funnel.carters else "The log holds no cart event."
     no_purchase = None if funnel.buyers else "The log holds no purchase."
 
-    def too_few(*names: str) -> str | None:
+    def too_few(what: str, *names: str) -> str | None:
         small = any(0 < getattr(funnel, name) < minimum_group for name in names)
-        return f"Fewer than {minimum_group} customers, which is not published." if small else None
+        return f"Fewer than {minimum_group} {what}, too few to publish." if small else None
 
+    with_cart, bought = "customers with a cart", "customers bought"
     reasons = {
-        "carters": no_cart or too_few("carters"),
-        "buyers": no_purchase or too_few("buyers"),
-        "buyers_without_cart": no_cart or no_purchase or too_few("buyers_without_cart"),
-        "view_to_cart": no_cart or too_few("viewers_to_cart"),
-        "cart_to_purchase": no_cart or no_purchase or too_few("carters_to_purchase", "carters"),
-        "conversion": no_purchase or too_few("buyers"),
+        "carters": no_cart or too_few(with_cart, "carters"),
+        "buyers": no_purchase or too_few(bought, "buyers"),
+        "buyers_without_cart": no_cart or no_purchase or too_few("buyers without a cart", "buyers_without_cart"),
+        "view_to_cart": no_cart or too_few("viewers put something into a cart", "viewers_to_cart"),
+        "cart_to_purchase": no_cart
+        or no_purchase
+        or too_few(with_cart, "carters")
+        or too_few("customers bought after a cart", "carters_to_purchase"),
+        "conversion": no_purchase or too_few(bought, "buyers"),
     }
     return Published(funnel, {name: reason for name, reason in reasons.items() if reason}, None)
 

@@ -43,9 +43,9 @@ def provenance(params: Params, findings: Mapping[str, Finding], paths: RunPaths)
         _table("tbl-versions", "The software that computed this run.", ["Part", "Version"], _versions(), "ll"),
         _table(
             "tbl-numbers",
-            "Every finding of this run. The identifier is the same in every run.",
+            "Every number of this run. The identifier is the same in every run.",
             ["Finding", "Value", "95% interval", "n", "Kind", "Computed in"],
-            [_finding_row(finding_id, finding, formats) for finding_id, finding in sorted(findings.items())],
+            [_row(name, finding, formats) for name, finding in sorted(findings.items()) if finding.value is not None],
             "lrrrll",
             markup=True,
         ),
@@ -65,22 +65,14 @@ def _sources(paths: RunPaths, formats: Formats) -> Iterator[Any]:
     if not paths.compaction.exists():
         return
     files = json.loads(paths.compaction.read_text("utf-8")).get("files", [])
-    rows = [
-        [
-            file["file"],
-            formats.value(file["bytes"], "bytes"),
-            formats.count(file["rows_read"]),
-            (file.get("sha256") or "")[:HASH_DIGITS] or "—",
-        ]
-        for file in files
-    ]
-    yield _table(
-        "tbl-sources",
-        "The files that went in, with the first digits of their SHA-256.",
-        ["File", "Size", "Rows", "SHA-256"],
-        rows,
-        "lrrl",
-    )
+    rows = [[file["file"], formats.value(file["bytes"], "bytes"), formats.count(file["rows_read"])] for file in files]
+    hashes = [(file.get("sha256") or "")[:HASH_DIGITS] for file in files]
+    if not any(hashes):
+        yield _table("tbl-sources", "The files that went in.", ["File", "Size", "Rows"], rows, "lrr")
+        return
+    caption = "The files that went in, with the first digits of their SHA-256."
+    rows = [[*row, digest] for row, digest in zip(rows, hashes, strict=True)]
+    yield _table("tbl-sources", caption, ["File", "Size", "Rows", "SHA-256"], rows, "lrrl")
 
 
 def _left_out(findings: Mapping[str, Finding]) -> Iterator[Any]:
@@ -118,9 +110,8 @@ def _versions() -> list[list[str]]:
     return rows + [[package, metadata.version(package)] for package in PACKAGES]
 
 
-def _finding_row(finding_id: str, finding: Finding, formats: Formats) -> list[str]:
+def _row(finding_id: str, finding: Finding, formats: Formats) -> list[str]:
     value, interval = number(finding, formats)
-    shown = escaped(value) if finding.value is not None else escaped(finding.reason or "")
     count = formats.count(finding.n) if finding.n is not None else ""
     place = f"[{escaped(finding.notebook)}]({anchor(finding)}){{.finding}}"
-    return [escaped(finding_id), shown, escaped(interval), escaped(count), finding.kind, place]
+    return [escaped(finding_id), escaped(value), escaped(interval), escaped(count), finding.kind, place]
