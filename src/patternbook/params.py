@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import glob
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -153,10 +154,21 @@ class _Files(Section):
     time_format: str = "iso8601"
     time_zone: TimeZone = "UTC"
 
-    def patterns(self) -> list[Path]:
-        """The files and globs as absolute paths."""
+    def matches(self) -> list[Path]:
+        """The files, as absolute paths in the order of `files`, globs sorted by name.
+
+        Raises UserError where one of `files` matches nothing.
+        """
         base = project_root() / Path(self.folder).expanduser()
-        return [base / Path(entry).expanduser() for entry in self.files]
+        found: dict[Path, None] = {}
+        for entry in self.files:
+            pattern = os.path.abspath(base / Path(entry).expanduser())  # noqa: PTH100 - keeps links as they are
+            matches = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207 - absolute patterns
+            matches = [match for match in matches if match.is_file()]
+            if not matches:
+                raise UserError(f"{pattern}: no such file; set source.folder and source.files to where the data lie")
+            found.update(dict.fromkeys(matches))
+        return list(found)
 
     @model_validator(mode="after")
     def _time_format_is_known(self) -> _Files:
@@ -343,8 +355,11 @@ class Params(Section):
         return self._file
 
     def to_notebook(self) -> dict[str, Any]:
-        """Top-level keys as JSON values, as Papermill hands them to a notebook."""
-        return self.model_dump(mode="json", by_alias=True)
+        """What was given, by top-level key, as JSON values: Papermill hands it to a notebook.
+
+        Defaults are left out, since a column that is asked for by name must be there and a default need not.
+        """
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def section(self, *names: str) -> dict[str, Any]:
         """The named sections as JSON values: what a step depends on."""

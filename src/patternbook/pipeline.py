@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import platform
@@ -158,15 +157,7 @@ def input_files(params: Params) -> list[Path]:
     """
     if params.source.kind == "simulated":
         return sorted(RunPaths.of(params.run).raw.glob("*.csv"))
-    found: set[Path] = set()
-    for pattern in params.source.patterns():
-        matches = [Path(match) for match in glob.glob(str(pattern))]  # noqa: PTH207  absolute patterns
-        if not matches:
-            raise UserError(
-                f"{params.file}: key 'source.files': no file matches {pattern}; correct the name or source.folder"
-            )
-        found.update(matches)
-    return sorted(found)
+    return params.source.matches()
 
 
 def broken_expectations(params: Params, findings: dict[str, dict[str, Any]]) -> list[str]:
@@ -313,7 +304,8 @@ class _Graph:
     def _render(self) -> None:
         from patternbook.report import render_report  # an unchanged run needs no renderer
 
-        self.notes += render_report(self.params).notes
+        hashes = {file: self.digests.of(file) or "" for file in input_files(self.params)}
+        self.notes += render_report(self.params, hashes).notes
 
     def _report_files(self) -> tuple[Path, Path]:
         return self.paths.report / "executive.html", self.paths.report / "executive.pdf"

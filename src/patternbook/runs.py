@@ -50,7 +50,8 @@ def write_manifest(
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(),
         "parameter_file": params.file,
-        "parameters": params.to_notebook(),
+        "parameters": params.model_dump(mode="json", by_alias=True),
+        "parameters_given": params.to_notebook(),
         "inputs": {from_root(file): _fingerprint(file, digests) for file in inputs},
         "outputs": {from_root(file): _fingerprint(file, digests) for file in _outputs(paths)},
         "steps": {name: asdict(usage) for name, usage in steps.items()},
@@ -77,7 +78,7 @@ def read_manifest(run: str) -> dict[str, Any]:
 def params_of(run: str) -> Params:
     """The parameters that a finished run was made with."""
     manifest = read_manifest(run)
-    return params_from(manifest["parameters"], f"manifest of run {run!r}")
+    return params_from(manifest["parameters_given"], manifest["parameter_file"])
 
 
 def list_runs() -> list[RunSummary]:

@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from patternbook import __version__
@@ -23,7 +24,9 @@ HASH_DIGITS = 16
 PACKAGES = ("duckdb", "polars", "numpy", "scipy", "plotly", "great-tables", "papermill", "pypandoc_binary", "typst")
 
 
-def provenance(params: Params, findings: Mapping[str, Finding], paths: RunPaths) -> Notebook:
+def provenance(
+    params: Params, findings: Mapping[str, Finding], paths: RunPaths, hashes: Mapping[Path, str]
+) -> Notebook:
     """Notebook with the tables tbl-sources, tbl-settings, tbl-versions, tbl-numbers, and tbl-parameters."""
     formats = Formats(params.currency.code, params.currency.locale)
     cells = [
@@ -31,7 +34,7 @@ def provenance(params: Params, findings: Mapping[str, Finding], paths: RunPaths)
             "# Provenance\n\nWhere the run's numbers come from: its input, its parameters, the software, and every "
             "finding with its kind, its interval and the cell that computed it."
         ),
-        *_sources(paths, formats),
+        *_sources(paths, hashes, formats),
         *_left_out(findings),
         _table(
             "tbl-settings",
@@ -53,25 +56,26 @@ def provenance(params: Params, findings: Mapping[str, Finding], paths: RunPaths)
             "tbl-parameters",
             "Every parameter of this run, defaults included.",
             ["Key", "Value"],
-            _settings(params.to_notebook()),
+            _settings(params.model_dump(mode="json", by_alias=True)),
             "ll",
         ),
     ]
     return new_notebook(cells)
 
 
-def _sources(paths: RunPaths, formats: Formats) -> Iterator[Any]:
-    """The source files and their SHA-256, where compaction has noted them."""
+def _sources(paths: RunPaths, hashes: Mapping[Path, str], formats: Formats) -> Iterator[Any]:
+    """The source files and their SHA-256, where it is known."""
     if not paths.compaction.exists():
         return
     files = json.loads(paths.compaction.read_text("utf-8")).get("files", [])
     rows = [[file["file"], formats.value(file["bytes"], "bytes"), formats.count(file["rows_read"])] for file in files]
-    hashes = [(file.get("sha256") or "")[:HASH_DIGITS] for file in files]
-    if not any(hashes):
+    by_name = {file.name: digest[:HASH_DIGITS] for file, digest in hashes.items()}
+    shown = [by_name.get(file["file"], "") for file in files]
+    if not any(shown):
         yield _table("tbl-sources", "The files that went in.", ["File", "Size", "Rows"], rows, "lrr")
         return
     caption = "The files that went in, with the first digits of their SHA-256."
-    rows = [[*row, digest] for row, digest in zip(rows, hashes, strict=True)]
+    rows = [[*row, digest] for row, digest in zip(rows, shown, strict=True)]
     yield _table("tbl-sources", caption, ["File", "Size", "Rows", "SHA-256"], rows, "lrrl")
 
 

@@ -48,8 +48,10 @@ class Sources(NamedTuple):
     notes: list[str]
 
 
-def render_report(params: Params) -> Rendered:
+def render_report(params: Params, hashes: Mapping[Path, str] | None = None) -> Rendered:
     """Publish and render an executed run: `executive.html`, `executive.pdf` and a page for each notebook.
+
+    `hashes` are the SHA-256 of the source files, which the report shows where they are known.
 
     Everything is made aside, in a copy of what `quarto render` would see at the project's root, and then swapped in:
     as `reports/<run>/`, as `reports/latest/`, and as `_variables.yml`. Raises UserError where the run has not been
@@ -57,7 +59,7 @@ def render_report(params: Params) -> Rendered:
     """
     paths = RunPaths.of(params.run)
     with _stage(paths) as project:
-        sources = _prepare(params, paths, project)
+        sources = _prepare(params, paths, project, hashes or {})
         renderer, note = _render(sources)
         _swap_in(sources, paths)
     html, pdf = (paths.report / f"{DOCUMENT}.{suffix}" for suffix in ("html", "pdf"))
@@ -78,12 +80,12 @@ def _stage(paths: RunPaths) -> Iterator[Path]:
         shutil.rmtree(project)
 
 
-def _prepare(params: Params, paths: RunPaths, project: Path) -> Sources:
+def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Path, str]) -> Sources:
     executed = _executed(params, paths)
     findings = read_findings(paths.findings)
     folder = project / "reports" / paths.latest.name
     formats = Formats(params.currency.code, params.currency.locale)
-    trace = provenance(params, findings, paths)
+    trace = provenance(params, findings, paths, hashes)
     published = publish({**executed, PROVENANCE: trace}, folder, project / "reports" / "theme" / "fonts", formats)
 
     template = (paths.root / "reports" / f"{DOCUMENT}.qmd").read_text("utf-8")

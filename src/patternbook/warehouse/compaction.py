@@ -61,7 +61,6 @@ class FileCount(BaseModel):
 
     file: str
     bytes: int
-    sha256: str | None = None
     rows_read: int
     rows_kept: int
     rows_rejected: int

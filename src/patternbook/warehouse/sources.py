@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
 import io
 from collections.abc import Iterator
@@ -129,14 +128,7 @@ def source_files(source: Clickstream | Transactions) -> list[SourceFile]:
 
     Raises UserError naming the file, and line or key.
     """
-    found: dict[Path, None] = {}
-    for pattern in source.patterns():
-        matches = sorted(Path(match) for match in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - absolute pattern
-        matches = [match for match in matches if match.is_file()]
-        if not matches:
-            raise UserError(f"{pattern}: no such file; set source.folder and source.files to where the data lie")
-        found.update(dict.fromkeys(matches))
-    return [_source_file(path, source) for path in found]
+    return [_source_file(path, source) for path in source.matches()]
 
 
 def _source_file(path: Path, source: Clickstream | Transactions) -> SourceFile:
