@@ -25,7 +25,7 @@ lint: $(READY)  ## Check style, types, and that notebooks hold no outputs
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@$(VENV)/bin/nbstripout --verify notebooks/*.ipynb
+	@$(VENV)/bin/nbstripout --keep-id --verify notebooks/*.ipynb
 
 bench: $(READY)  ## Measure compaction against a plain scan and a plain rewrite
 	@$(PY) tests/benchmarks/compaction.py

@@ -17,6 +17,6 @@ echo "set-up: installing the pinned packages into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.lock
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 
-if [ "$(uname)" = Darwin ] && [ ! -e /opt/homebrew/opt/libomp ] && [ ! -e /usr/local/opt/libomp ]; then
+if grep -q '^lightgbm' requirements.lock && [ "$(uname)" = Darwin ] && [ ! -e /opt/homebrew/opt/libomp ] && [ ! -e /usr/local/opt/libomp ]; then
   echo "set-up: LightGBM needs libomp on macOS: brew install libomp" >&2
 fi

@@ -104,11 +104,23 @@ def test_event_codes_may_be_numbers(file: Path) -> None:
     assert loaded(file, LOG + "  event_names: {1: view, 4: purchase}\n").source.event_names["4"] == "purchase"
 
 
-def test_patterns_start_at_the_root_or_at_home(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_files_are_found_from_the_root_and_from_home(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATTERNBOOK_ROOT", str(tmp_path / "project"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    params = loaded(file, "run: x\nsource: {kind: clickstream, folder: data, files: [a.csv, ~/b.csv, /c/*.csv]}\n")
-    assert params.source.patterns() == [tmp_path / "project/data/a.csv", tmp_path / "home/b.csv", Path("/c/*.csv")]
+    wanted = [tmp_path / name for name in ("home/b.csv", "project/data/a1.csv", "project/data/a2.csv")]
+    for one in wanted:
+        one.parent.mkdir(parents=True, exist_ok=True)
+        one.touch()
+    params = loaded(file, "run: x\nsource: {kind: clickstream, folder: data, files: [~/b.csv, a*.csv, a1.csv]}\n")
+    assert params.source.matches() == wanted
+
+
+def test_a_pattern_without_a_file_is_named(file: Path) -> None:
+    params = loaded(file, "run: x\nsource: {kind: clickstream, folder: data, files: [none*.csv]}\n")
+    with pytest.raises(UserError, match=r"data/none\*\.csv: no such file; set source\.folder and source\.files"):
+        params.source.matches()
 
 
 def test_what_a_notebook_is_handed_reads_back_the_same(file: Path) -> None:

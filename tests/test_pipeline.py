@@ -71,7 +71,8 @@ def run_in_process(notebook: Path, target: Path, *_: object, **__: object) -> Us
     return Usage(0.5, 1000)
 
 
-def render(params: Params) -> SimpleNamespace:
+def render(params: Params, hashes: dict[Path, str]) -> SimpleNamespace:
+    assert all(len(digest) == 64 for digest in hashes.values())
     folder = RunPaths.of(params.run).report
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "executive.html").write_text(f"<p>{params.report.title}</p>")
@@ -187,7 +188,7 @@ def test_bad_input_found_by_a_notebook_is_the_users(graph: Project) -> None:
 
 
 def test_a_missing_input_stops_before_anything_runs(graph: Project) -> None:
-    with pytest.raises(UserError, match=r"small\.yaml: key 'source\.files': no file matches .*none\.csv"):
+    with pytest.raises(UserError, match=r"raw/none\.csv: no such file; set source\.folder and source\.files"):
         run(graph.params(source={"kind": "clickstream", "files": ["raw/none.csv"]}))
     assert not (graph.root / "log.txt").exists()
 

@@ -154,19 +154,23 @@ class _Files(Section):
     time_format: str = "iso8601"
     time_zone: TimeZone = "UTC"
 
+    def patterns(self) -> list[Path]:
+        """The files and globs as absolute paths."""
+        base = project_root() / Path(self.folder).expanduser()
+        return [base / Path(entry).expanduser() for entry in self.files]
+
     def matches(self) -> list[Path]:
-        """The files, as absolute paths in the order of `files`, globs sorted by name.
+        """The files that there are, in the order of `files`, those of a glob by name.
 
         Raises UserError where one of `files` matches nothing.
         """
-        base = project_root() / Path(self.folder).expanduser()
         found: dict[Path, None] = {}
-        for entry in self.files:
-            pattern = os.path.abspath(base / Path(entry).expanduser())  # noqa: PTH100 - keeps links as they are
-            matches = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207 - absolute patterns
+        for pattern in self.patterns():
+            matches = sorted(Path(os.path.normpath(match)) for match in glob.glob(str(pattern)))  # noqa: PTH207
             matches = [match for match in matches if match.is_file()]
             if not matches:
-                raise UserError(f"{pattern}: no such file; set source.folder and source.files to where the data lie")
+                missing = os.path.normpath(pattern)
+                raise UserError(f"{missing}: no such file; set source.folder and source.files to where the data lie")
             found.update(dict.fromkeys(matches))
         return list(found)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+
+import polars as pl
 import pytest
 from trial import HEADER, Trial
 
@@ -82,7 +85,29 @@ def test_quality_rules_can_reject(project: Trial) -> None:
     )
     (file,) = counted.files
     assert (file.rows_read, file.rows_kept, file.rows_rejected) == (3, 1, 2)
-    import polars as pl
-
     rejects = pl.read_parquet(project.paths.rejects)
     assert rejects.select("line", "reason").rows() == [(3, "price zero or negative"), (4, "price zero or negative")]
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_rejects_name_their_line(project: Trial, start: str, end: str, suffix: str) -> None:
+    """Blank lines, rows with several errors and a line break within quotes do not move the count."""
+    lines = [
+        HEADER,
+        ROW,
+        ",,,,,,,,",  # 3
+        "x",  # 4
+        "",
+        "",
+        "soon" + ROW[23:],  # 7
+        ROW.replace("acme", '"ac' + end + 'me"'),  # 8 and 9
+        "later" + ROW[23:],  # 10
+        ROW.replace("3.50", "$3"),  # 11
+        "",
+    ]
+    text = (start + end.join(lines)).encode()
+    project.file(f"a.{suffix}", gzip.compress(text) if suffix.endswith("gz") else text)
+    project.compact({"kind": "clickstream", "files": [f"a.{suffix}"]}, quality={"max_rejected_share": 1})
+    assert pl.read_parquet(project.paths.rejects)["line"].to_list() == [3, 4, 7, 10, 11]

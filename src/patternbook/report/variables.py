@@ -40,7 +40,7 @@ def variables(params: Params, findings: Mapping[str, Finding], parts: Iterable[s
         if part not in values:
             absent = findings.get(part)
             values[f"reason.{part}"] = escaped((absent and absent.reason) or NOT_COMPUTED)
-    values |= {f"params.{key}": text for key, text in _flat(params.to_notebook(), formats)}
+    values |= {f"params.{key}": text for key, text in _flat(params.model_dump(mode="json", by_alias=True), formats)}
     values |= {f"run.{key}": text for key, text in _run_facts(params, findings, formats).items()}
     return values
 

@@ -48,7 +48,7 @@ from patternbook.warehouse.staging import (
 
 Progress = Callable[[str, float], None]
 
-BLOCK = 1_048_576  # rows
+BLOCK = 524_288  # rows
 ROW_GROUP = 524_288
 DICTIONARY_PAGE = 8 * 2**20  # room for the ids of a large catalogue in one dictionary
 ENUM_LIMIT = 10_000  # a dimension of more values stays text

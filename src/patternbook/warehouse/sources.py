@@ -20,6 +20,7 @@ from patternbook.paths import RunPaths
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt", ".tsv.gz", ".txt.gz")
 TABLE_SUFFIXES = (".parquet", ".xlsx")
+CHUNK = 2**20  # bytes
 DELIMITERS = (",", ";", "\t", "|")
 LIKELY_NAMES: dict[str, tuple[str, ...]] = {
     "event_time": (
@@ -181,17 +182,34 @@ def first_lines(path: Path, count: int, limit: int = 1_000_000) -> list[str]:
     return [line for line in head.splitlines() if line.strip()][:count]
 
 
+def line_ends_before(path: Path, offsets: list[int]) -> list[int]:
+    """How many lines end before each byte offset of a text file (uncompressed); `offsets` climb."""
+    ends, counted, position = [], 0, 0
+    with _open_binary(path) as binary:
+        for offset in offsets:
+            while position < offset and (chunk := binary.read(min(CHUNK, offset - position))):
+                counted += chunk.count(b"\n")
+                position += len(chunk)
+            ends.append(counted)
+    return ends
+
+
 @contextmanager
 def _open_text(path: Path) -> Iterator[io.TextIOBase]:
+    with _open_binary(path) as binary:
+        yield io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
+
+
+@contextmanager
+def _open_binary(path: Path) -> Iterator[Any]:
     name = path.name.lower()
     with path.open("rb") as raw:
         if name.endswith(".gz"):
-            binary: Any = gzip.GzipFile(fileobj=raw)
+            yield gzip.GzipFile(fileobj=raw)
         elif name.endswith(".zst"):
-            binary = zstandard.ZstdDecompressor().stream_reader(raw)
+            yield zstandard.ZstdDecompressor().stream_reader(raw)
         else:
-            binary = raw
-        yield io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
+            yield raw
 
 
 def read_xlsx(path: Path, rows: int | None = None) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from patternbook.errors import UserError
 from patternbook.params import Clickstream, Quality, Transactions
 from patternbook.warehouse.duckdb import DuckEngine, parquet
 from patternbook.warehouse.engine import identifier, literal
-from patternbook.warehouse.sources import SourceFile, read_xlsx
+from patternbook.warehouse.sources import SourceFile, line_ends_before, read_xlsx
 
 EVENT_TYPES = ("view", "cart", "remove_from_cart", "purchase", "other")
 PURCHASE, OTHER = EVENT_TYPES.index("purchase"), EVENT_TYPES.index("other")
@@ -250,17 +250,13 @@ def _event_columns(source: Clickstream | Transactions, theirs: dict[str, str]) -
 def _reader_rejects(
     engine: DuckEngine, source: Clickstream | Transactions, file: SourceFile, types: dict[str, str]
 ) -> pl.DataFrame:
-    """Rows that the CSV reader handed back, one each (a row can have several errors: the first counts).
-
-    Where blank lines follow, the reader counts them into the line of a time that it cannot read; where the row
-    starts it knows for certain.
-    """
+    """Rows that the CSV reader handed back, one each (a row can have several errors: the first counts)."""
     errors = engine.frame(
-        "SELECT min(line)::BIGINT AS line, min_by(error_type::VARCHAR, position) AS error, "
+        "SELECT line_byte_position::BIGINT AS start, min_by(error_type::VARCHAR, position) AS error, "
         "min_by(column_name, position) AS column_name, min_by(error_message, position) AS message, "
         "any_value(csv_line) AS raw "
         "FROM (SELECT *, coalesce(column_idx, 0) AS position FROM reject_errors) "
-        "GROUP BY line_byte_position ORDER BY line"
+        "GROUP BY line_byte_position ORDER BY start"
     )
     engine.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     ours = {name: key for key, name in file.columns.items()}
@@ -272,9 +268,16 @@ def _reader_rejects(
             "reason": _reader_reason(error, column, message, len(file.header), ours, types, source.time_format),
             "raw": _masked(raw or "", source.delimiter, personal),
         }
-        for line, error, column, message, raw in errors.iter_rows()
+        for line, (_, error, column, message, raw) in zip(_lines(errors, file.path), errors.iter_rows(), strict=True)
     ]
     return pl.DataFrame(rows, schema=REJECTS_SCHEMA)
+
+
+def _lines(errors: pl.DataFrame, path: Path) -> list[int]:
+    """The line of each rejected row, as an editor counts; the reader does not count line breaks within quotes."""
+    blank = errors["raw"].fill_null("").str.extract(r"^([\r\n]*)").str.count_matches("\n")
+    before = line_ends_before(path, [start - 1 for start in errors["start"]])
+    return [ends + skipped + 1 for ends, skipped in zip(before, blank, strict=True)]
 
 
 def _reader_reason(
