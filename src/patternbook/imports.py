@@ -67,7 +67,8 @@ def _imported_names(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
         return
     for child in ast.iter_child_nodes(node):
-        yield from _imported_names(child)
+        if not isinstance(child, ast.expr):  # no import is inside an expression, and most nodes are
+            yield from _imported_names(child)
 
 
 def _module_file(parts: list[str]) -> Iterator[Path]:

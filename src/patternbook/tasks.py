@@ -96,7 +96,14 @@ def _pytask(tasks: list[Task], state: Path, **options: Any) -> list[ExecutionRep
     state.mkdir(parents=True, exist_ok=True)
     (state / "pyproject.toml").write_text("[tool.pytask.ini_options]\n")  # makes the folder pytask's root
     with _alone(state), _quietly() as said:
-        session = pytask.build(tasks=tasks, paths=[state], capture="no", verbose=0, **options)
+        session = pytask.build(
+            tasks=tasks,
+            paths=[state],
+            database_url="sqlite://",  # in memory: pytask.lock holds the states, the database is of older versions
+            capture="no",
+            verbose=0,
+            **options,
+        )
     reports: list[ExecutionReport] = session.execution_reports
     if session.exit_code != pytask.ExitCode.OK and not any(report.outcome == TaskOutcome.FAIL for report in reports):
         raise RuntimeError(f"pytask could not run the graph:\n{said.getvalue()}")
@@ -128,11 +135,12 @@ def _quietly() -> Iterator[io.StringIO]:
 def _reasons(report: ExecutionReport) -> list[str]:
     if report.outcome == TaskOutcome.SKIP_UNCHANGED:
         return []
-    return [
+    reasons = [
         f"{reason.node_name} would run" if reason.reason == "cascade" else f"{reason.node_name} {WHY[reason.reason]}"
         for reason in report.task.attributes["explanation"].reasons
         if reason.node_type != "source"
     ]
+    return list(dict.fromkeys(reasons))
 
 
 def _files(files: list[Path], digests: Digests) -> list[Any]:

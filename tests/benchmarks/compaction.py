@@ -102,8 +102,14 @@ def run_step(step: str, events: int) -> None:
     print(json.dumps([time.perf_counter() - started, memory]))
 
 
+def forget() -> None:
+    for folder in (RunPaths.of(RUN).raw, RunPaths.of(RUN).home):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def benchmark(events: int) -> str:
     paths = RunPaths.of(RUN)
+    forget()
     took = {"simulate": measured("simulate", events, times=1)}
     took |= {step: measured(step, events) for step in ("scan", "rewrite", "compact", "marts")}
     done = read_compaction(paths)
@@ -140,8 +146,7 @@ def main() -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, "utf-8")
     print(text)
-    for folder in (RunPaths.of(RUN).raw, RunPaths.of(RUN).home):
-        shutil.rmtree(folder, ignore_errors=True)
+    forget()
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:
     assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "other parameters"])
+@pytest.mark.parametrize("damage", ["cut", "gone", "other code", "other parameters"])
 def test_what_is_damaged_or_old_is_written_again(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "raw"
     first = simulate(source(10_000), folder)
@@ -201,6 +201,10 @@ def test_what_is_damaged_or_old_is_written_again(tmp_path: Path, damage: str) ->
         first[3].write_bytes(first[3].read_bytes()[:-7])
     elif damage == "gone":
         (folder / "truth.json").unlink()
+    elif damage == "other code":
+        marker = json.loads((folder / "simulation.json").read_text("utf-8"))
+        (folder / "simulation.json").write_text(json.dumps(marker | {"simulator": "another"}))
+        first[0].write_bytes(b"x" * first[0].stat().st_size)
     else:
         simulate(source(10_000, months=3), folder)
         assert len(list(folder.glob("*.csv"))) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from patternbook.errors import UserError
 from patternbook.params import Simulated
@@ -23,9 +23,6 @@ from patternbook.simulation.customers import draw_customers
 from patternbook.simulation.events import World, free_views
 from patternbook.simulation.sessions import draw_sessions
 from patternbook.simulation.writer import MonthlyFiles, events_by_time
-
-VERSION = 1
-"""Raised whenever the same parameters give another market."""
 
 MARKER = "simulation.json"
 OWN_FILES = re.compile(r"\d{4}-\d{2}\.csv|truth\.json|truth_[a-z]+\.parquet|simulation\.json")
@@ -42,7 +39,7 @@ def simulate(source: Simulated, target: Path, progress: Progress | None = None) 
 
     Raises UserError when `target` holds files that no simulation wrote.
     """
-    description = {"version": VERSION, "source": source.model_dump(mode="json")}
+    description = _description(source)
     if _is_current(target, description):
         return sorted(target.glob("*.csv"))
     _check_replaceable(target)
@@ -110,13 +107,18 @@ def _write_market(source: Simulated, folder: Path, progress: Progress) -> None:
     _write_json(
         folder / "truth.json",
         {
-            "version": VERSION,
-            "source": source.model_dump(mode="json"),
+            **_description(source),
             "planted": truth.planted(world),
             "counts": tally.counts(),
             "tables": {name: len(table) for name, table in tables.items()},
         },
     )
+
+
+def _description(source: Simulated) -> dict[str, Any]:
+    """What decides every byte of a market: the parameters, and a digest of the simulator's own code."""
+    code = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    return {"simulator": hashlib.sha256(code).hexdigest()[:16], "source": source.model_dump(mode="json")}
 
 
 def _is_current(target: Path, description: dict[str, Any]) -> bool:
@@ -141,8 +143,3 @@ def _check_replaceable(target: Path) -> None:
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-
-
-def read_truth(folder: Path, table: str) -> pl.DataFrame:
-    """One of the truth's tables: customers, products, complements or contacts."""
-    return pl.read_parquet(folder / f"truth_{table}.parquet")

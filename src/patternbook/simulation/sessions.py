@@ -187,7 +187,8 @@ def _session_ids(rng: np.random.Generator, customer: Ints, share: float) -> Ints
     uuid = np.arange(len(customer), dtype=np.int32)
     if share:
         wanted = max(1, round(share * len(uuid)))
-        drawn = np.unique(rng.integers(1, len(uuid) // 2, wanted)) * 2  # even ones, so that no three share
-        drawn = drawn[customer[drawn] != customer[drawn - 1]]
-        uuid[drawn] -= 1
+        even = 2 * np.unique(rng.integers(1, len(uuid) // 2, 2 * wanted + 50))  # so that no three share
+        possible = even[customer[even] != customer[even - 1]]
+        sharing = rng.permutation(possible)[:wanted]
+        uuid[sharing] -= 1
     return uuid

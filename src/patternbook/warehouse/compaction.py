@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -240,12 +240,16 @@ class _Run:
         total = sum(file.path.stat().st_size for file in self.files) or 1
         done, staged = 0, []
         for number, file in enumerate(self.files):
-            self.progress("read", done / total)
+            size = file.path.stat().st_size
             target = self.scratch / f"{number:04d}.parquet"
-            staged.append(stage(self.engine, self.source, self.params.quality, file, number, target))
-            done += file.path.stat().st_size
+            with self.engine.watched(partial(self._report_reading, done, size, total)):
+                staged.append(stage(self.engine, self.source, self.params.quality, file, number, target))
+            done += size
         self.progress("read", 1.0)
         return staged
+
+    def _report_reading(self, done: int, size: int, total: int, share: float) -> None:
+        self.progress("read", (done + share * size) / total)
 
     def _stop_at_too_many_rejects(self, staged: list[Staged]) -> None:
         read, rejected = sum(one.rows_read for one in staged), sum(len(one.rejects) for one in staged)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +35,8 @@ class DuckEngine:
                 "autoinstall_known_extensions": False,
             }
         )
+        self.connection.execute("SET enable_progress_bar = true")  # else it keeps no count
+        self.connection.execute("SET enable_progress_bar_print = false")
         self.connection.execute(f"SET TimeZone = {literal(time_zone)}")
         self._memory_limit = params.memory_limit
 
@@ -65,6 +70,25 @@ class DuckEngine:
             f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP})"
         )
         aside.rename(target)
+
+    @contextmanager
+    def watched(self, report: Callable[[float], None]) -> Iterator[None]:
+        """Tell `report` twice a second which share of the query at work is done."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.5):
+                percent = self.connection.query_progress()
+                if percent >= 0:
+                    report(percent / 100)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
     def frame(self, query: str) -> pl.DataFrame:
         """Rows of a small result."""
