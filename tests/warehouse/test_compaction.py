@@ -6,13 +6,15 @@ import random
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trial import HEADER, Trial, trial_project
 
 from patternbook.warehouse import compaction
 
 GOOD = "2024-07-01 10:00:{second:02d} UTC,view,{product},,,,1.5,{customer},s{customer}"
+
+BAD_MONTH = "2024-13-01 10:00:00 UTC,view,1,,,,1,1,s"
 
 LINES = st.lists(
     st.one_of(
@@ -27,6 +29,12 @@ LINES = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(LINES)
+@example(["x", "x", ""])
+@example([",,,,,,,,", "x", ""])
+@example(
+    [GOOD.format(second=1, product=1, customer=1)] * 3
+    + ["2024-13-01 10:00:00 UTC,view,1,,,,1,1,s", "a,b,c,d,e,f,g,h,i,j"]
+)
 def test_rows_read_are_kept_rejected_or_duplicates(lines: list[str]) -> None:
     """An empty line is no row; every other line is accounted for."""
     good = "2024-07-01 09:00:00 UTC,view,1,,,,1,1,s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -20,8 +20,11 @@ class Engine(Protocol):
     def frame(self, query: str) -> pl.DataFrame:
         """Rows of a small result."""
 
-    def close(self) -> None:
-        """Let go of memory and of temporary files."""
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of a tiny result."""
+
+    def count(self, query: str) -> int:
+        """The single number that the query returns."""
 
 
 def literal(value: object) -> str:

@@ -21,7 +21,7 @@ from patternbook.paths import RunPaths
 from patternbook.warehouse.compaction import read_compaction
 from patternbook.warehouse.contracts import EVENTS, MARTS, Contract
 from patternbook.warehouse.duckdb import DuckEngine, parquet
-from patternbook.warehouse.engine import identifier, literal
+from patternbook.warehouse.engine import Engine, identifier, literal
 
 Progress = Callable[[str, float], None]
 
@@ -108,7 +108,7 @@ def event_files(paths: RunPaths) -> list[Path]:
     return sorted(paths.events.glob("*.parquet"))
 
 
-def _open_events(engine: DuckEngine, paths: RunPaths, condition: str) -> None:
+def _open_events(engine: Engine, paths: RunPaths, condition: str) -> None:
     """The views `events` (one schema whatever the source has) and `products`."""
     table = parquet(*event_files(paths))
     given = {str(row[0]) for row in engine.rows(f"DESCRIBE SELECT * FROM {table}")}
@@ -121,7 +121,7 @@ def _open_events(engine: DuckEngine, paths: RunPaths, condition: str) -> None:
     engine.view("products", f"SELECT * FROM {parquet(paths.products)}")
 
 
-def _write_calendar(engine: DuckEngine, paths: RunPaths, time_zone: str) -> None:
+def _write_calendar(engine: Engine, paths: RunPaths, time_zone: str) -> None:
     """Local day, hour and weekday of each quarter of an hour that has an event: no engine needs time zones."""
     slots = engine.frame(
         f"SELECT DISTINCT CAST(floor(epoch(event_time) / {SLOT_SECONDS}) AS BIGINT) AS slot FROM events"
@@ -197,7 +197,7 @@ class BrokenContract(AssertionError):
     """A mart does not keep what its contract promises: a bug of ours, not of the user's data."""
 
 
-def check_contract(engine: DuckEngine, contract: Contract) -> None:
+def check_contract(engine: Engine, contract: Contract) -> None:
     """Columns, types, not-null, key and identities of a mart that is open as a view of its name."""
     described = engine.rows(f"DESCRIBE {contract.name}")
     found = [(str(row[0]), str(row[1])) for row in described]
@@ -222,7 +222,7 @@ def check_contract(engine: DuckEngine, contract: Contract) -> None:
         raise BrokenContract(f"mart {contract.name}: {'; '.join(broken)} does not hold")
 
 
-def check_accounting(engine: DuckEngine) -> None:
+def check_accounting(engine: Engine) -> None:
     """What must add up between the marts."""
     (held,) = engine.rows("SELECT " + ", ".join(ACCOUNTING.values()))
     broken = [name for name, holds in zip(ACCOUNTING, held, strict=True) if not holds]
