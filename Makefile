@@ -31,7 +31,7 @@ bench: $(READY)  ## Measure compaction against a plain scan and a plain rewrite
 	@$(PY) tests/benchmarks/compaction.py
 
 lab: $(READY)  ## Open JupyterLab on the notebooks [PARAMS=params/x.yaml]
-	@PATTERNBOOK_PARAMS=$(PARAMS) $(VENV)/bin/jupyter lab notebooks
+	@PATTERNBOOK_PARAMS=$(PARAMS) $(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 lock:  ## Pin every version anew: what pip resolves for pyproject.toml in a clean environment
 	@scripts/lock.sh $(PYTHON)
