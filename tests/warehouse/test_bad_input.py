@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -111,3 +112,40 @@ def test_rejects_name_their_line(project: Trial, start: str, end: str, suffix: s
     project.file(f"a.{suffix}", gzip.compress(text) if suffix.endswith("gz") else text)
     project.compact({"kind": "clickstream", "files": [f"a.{suffix}"]}, quality={"max_rejected_share": 1})
     assert pl.read_parquet(project.paths.rejects)["line"].to_list() == [3, 4, 7, 10, 11]
+
+
+def test_rows_that_rules_reject_are_told_from_unreadable_ones(project: Trial) -> None:
+    """Lines of both kinds, in one file; a row that breaks two rules counts once."""
+    free = ROW.replace("3.50", "0")
+    rows = ["broken", free, ROW, "broken", free.replace(",4,", ",,"), free]
+    project.file("a.csv", HEADER + "\n" + "\n".join(rows) + "\n")
+    counted = project.compact(
+        {"kind": "clickstream", "files": ["a.csv"]},
+        quality={"bad_price": "reject", "missing_customer": "reject", "max_rejected_share": 1},
+    )
+    (file,) = counted.files
+    assert (file.rows_read, file.rows_kept, file.rows_rejected, file.duplicates_dropped) == (6, 1, 5, 0)
+    assert pl.read_parquet(project.paths.rejects)["line"].to_list() == [2, 3, 5, 6, 7]
+
+
+def test_rejected_rows_of_a_table_are_numbered_from_one(project: Trial) -> None:
+    prices = [1.0, 0.0, 2.0, 0.0]
+    pl.DataFrame(
+        {"event_time": ["2024-07-01 10:00:00"] * 4, "event_type": ["view"] * 4, "user_id": [1] * 4, "price": prices}
+    ).write_parquet(project.root / "a.parquet")
+    project.compact(
+        {"kind": "clickstream", "files": ["a.parquet"]}, quality={"bad_price": "reject", "max_rejected_share": 1}
+    )
+    assert pl.read_parquet(project.paths.rejects)["line"].to_list() == [2, 4]
+
+
+def test_files_of_one_name_are_told_apart(project: Trial) -> None:
+    for folder in ("a", "b"):
+        project.file(f"{folder}/log.csv", f"{HEADER}\n{ROW.replace('s1', folder)}\nbroken\n")
+    counted = project.compact(
+        {"kind": "clickstream", "files": ["a/log.csv", "b/log.csv"]}, quality={"max_rejected_share": 1}
+    )
+    assert [(Path(file.file).parent.name, file.rows_kept, file.rows_rejected) for file in counted.files] == [
+        ("a", 1, 1),
+        ("b", 1, 1),
+    ]

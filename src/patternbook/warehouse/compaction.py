@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,9 +30,12 @@ from patternbook.errors import UserError
 from patternbook.findings import write_aside
 from patternbook.params import Clickstream, Params, Quality, Simulated, Transactions
 from patternbook.paths import RunPaths
+from patternbook.progress import Progress
+from patternbook.warehouse import quality
 from patternbook.warehouse.bytes import ByteStep, byte_steps
 from patternbook.warehouse.duckdb import DuckEngine
 from patternbook.warehouse.engine import literal
+from patternbook.warehouse.quality import Check
 from patternbook.warehouse.sessions import number_sessions, session_keys
 from patternbook.warehouse.sources import SourceFile, readable_source, source_files
 from patternbook.warehouse.staging import (
@@ -41,12 +44,9 @@ from patternbook.warehouse.staging import (
     EVENT_TYPES,
     MONEY,
     PURCHASE,
-    REJECTS_SCHEMA,
     Staged,
     stage,
 )
-
-Progress = Callable[[str, float], None]
 
 BLOCK = 524_288  # rows
 ROW_GROUP = 524_288
@@ -69,16 +69,6 @@ class FileCount(BaseModel):
     first_event: datetime | None
     last_event: datetime | None
     parquet_bytes: int
-
-
-class Check(BaseModel):
-    """One kind of odd row: how many, what they are worth, what happened to them."""
-
-    check: str
-    meaning: str
-    action: str
-    rows: int
-    revenue: float
 
 
 class Compaction(BaseModel):
@@ -155,23 +145,25 @@ def _current(paths: RunPaths, key: str) -> Compaction | None:
     return done if done.key == key and complete and paths.products.exists() else None
 
 
-def _key(source: Clickstream | Transactions, quality: Quality, files: list[SourceFile]) -> str:
+def _key(source: Clickstream | Transactions, odd_rows: Quality, files: list[SourceFile]) -> str:
     """Changes whenever the events would."""
     state = [(str(file.path), file.path.stat().st_size, file.path.stat().st_mtime_ns) for file in files]
     versions = (__version__, duckdb.__version__, _code_hash())
-    payload = json.dumps([source.model_dump(mode="json"), quality.model_dump(mode="json"), state, versions])
+    payload = json.dumps([source.model_dump(mode="json"), odd_rows.model_dump(mode="json"), state, versions])
     return hashlib.sha256(payload.encode()).hexdigest()
 
 
 @cache
 def _code_hash() -> str:
     here = Path(__file__).parent
-    names = ("compaction.py", "staging.py", "sessions.py", "sources.py", "bytes.py", "duckdb.py")
+    names = ("compaction.py", "staging.py", "sessions.py", "sources.py", "quality.py", "bytes.py", "duckdb.py")
     return hashlib.sha256(b"".join((here / name).read_bytes() for name in names)).hexdigest()
 
 
 def _events_file(paths: RunPaths, number: int, name: str) -> Path:
-    stem = "".join(char if char.isalnum() or char in "-_" else "_" for char in name.split(".", maxsplit=1)[0])
+    stem = "".join(
+        char if char.isalnum() or char in "-_" else "_" for char in Path(name).name.split(".", maxsplit=1)[0]
+    )
     return paths.events / f"{number:04d}-{stem}.parquet"
 
 
@@ -221,8 +213,10 @@ class _Run:
                 self._stop_at_too_many_rejects(staged)
                 engine.view("staged", f"SELECT * FROM read_parquet({self._listed(staged)}, union_by_name = true)")
                 self.columns = {str(row[0]) for row in engine.rows("DESCRIBE staged")}
-                checks, unknown = self._checks()
-                rejects = self._rejects(staged)
+                self.rules = quality.rules(self.params.quality, self.columns)
+                checks = quality.count_checks(engine, self.rules, self.columns)
+                unknown = quality.unknown_events(engine, self.columns)
+                rejects = quality.rejects(engine, self.rules, staged)
                 self._write_products()
                 self._write_customers()
                 tallies = self._write_events(staged)
@@ -266,99 +260,6 @@ class _Run:
             f"{staged[0].source.path if len(staged) == 1 else 'the source files'}: {rejected:,} of {read:,} rows "
             f"cannot be read, more than quality.max_rejected_share ({limit:g}): {shown}. "
             "Mend the files or the mapping, or raise the limit"
-        )
-
-    # -- odd rows -----------------------------------------------------------------------------------------------
-
-    def _conditions(self) -> Mapping[str, tuple[str, str, str]]:
-        """Check -> (condition, what happens, meaning)."""
-        quality = self.params.quality
-        has = self.columns.__contains__
-        earliest = int(datetime.combine(quality.earliest_time, datetime.min.time(), UTC).timestamp())
-        now = int(datetime.now(UTC).timestamp())
-        checks = {
-            "implausible_time": (
-                f"seconds < {earliest} OR seconds > {now}",
-                quality.implausible_time,
-                f"time before {quality.earliest_time} or in the future",
-            )
-        }
-        if has("unknown_event"):
-            checks["unknown_event"] = ("unknown_event", quality.unknown_event, "event name not in source.event_names")
-        if has("price"):
-            checks["bad_price"] = ("price <= 0", quality.bad_price, "price zero or negative")
-        if has("amount") or has("price"):
-            quantity = "quantity" if has("quantity") else "1"
-            checks["bad_amount"] = (
-                f"event_code = {PURCHASE} AND {self._amount()} < 0 AND coalesce({quantity}, 1) > 0",
-                quality.bad_amount,
-                "amount negative outside a return",
-            )
-        checks["missing_customer"] = (
-            "customer_id IS NULL" if has("customer_id") else "true",
-            quality.missing_customer,
-            "no customer",
-        )
-        return checks
-
-    def _amount(self) -> str:
-        """Line total: the source's own where it has one, else price x quantity."""
-        parts = ["amount"] if "amount" in self.columns else []
-        if "price" in self.columns:
-            quantity = "coalesce(quantity, 1)" if "quantity" in self.columns else "1"
-            parts.append(f"(price * {quantity})::{MONEY}")
-        return f"coalesce({', '.join(parts)})" if parts else f"NULL::{MONEY}"
-
-    def _checks(self) -> tuple[list[Check], dict[str, int]]:
-        conditions = self._conditions()
-        revenue = f"CASE WHEN event_code = {PURCHASE} THEN {self._amount()} ELSE 0 END"
-        wanted = ", ".join(
-            f"count(*) FILTER ({condition}), coalesce(sum({revenue}) FILTER ({condition}), 0)"
-            for condition, _, _ in conditions.values()
-        )
-        (row,) = self.engine.rows(f"SELECT {wanted} FROM staged")
-        checks = [
-            Check(check=name, meaning=meaning, action=action, rows=row[2 * i], revenue=float(row[2 * i + 1]))
-            for i, (name, (_, action, meaning)) in enumerate(conditions.items())
-        ]
-        if "unknown_event" not in self.columns:
-            return checks, {}
-        unknown = self.engine.rows(
-            "SELECT coalesce(event_name, ''), count(*) FROM staged WHERE unknown_event "
-            "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50"
-        )
-        return checks, dict(unknown)
-
-    def _rejected_by_rule(self) -> str:
-        """Condition of the rows that a rule of `quality` rejects."""
-        rules = [
-            f"coalesce({condition}, false)"
-            for condition, action, _ in self._conditions().values()
-            if action == "reject"
-        ]
-        return " OR ".join(rules) or "false"
-
-    def _rejects(self, staged: list[Staged]) -> pl.DataFrame:
-        parts = [one.rejects for one in staged]
-        for condition, action, meaning in self._conditions().values():
-            if action == "reject":
-                rows = self.engine.frame(
-                    f"SELECT file::INT AS number, source_row + 1 AS line FROM staged WHERE {condition} ORDER BY 1, 2"
-                )
-                parts.append(self._rule_rejects(rows, meaning, staged))
-        # A row that breaks two rules is one reject.
-        return pl.concat(parts).unique(["file", "line"], keep="first", maintain_order=True).sort("file", "line")
-
-    def _rule_rejects(self, rows: pl.DataFrame, meaning: str, staged: list[Staged]) -> pl.DataFrame:
-        names = [one.source.path.name for one in staged]
-        return pl.DataFrame(
-            {
-                "file": [names[number] for number in rows["number"]],
-                "line": rows["line"],
-                "reason": [meaning] * len(rows),
-                "raw": [""] * len(rows),
-            },
-            schema=REJECTS_SCHEMA,
         )
 
     # -- the tables ---------------------------------------------------------------------------------------------
@@ -410,8 +311,7 @@ class _Run:
         total, done = sum(one.rows for one in staged) or 1, 0
         self._number_anonymous_sessions()
         files = [
-            self.scratch / "events" / _events_file(self.paths, i, one.source.path.name).name
-            for i, one in enumerate(staged)
+            self.scratch / "events" / _events_file(self.paths, i, one.source.label).name for i, one in enumerate(staged)
         ]
         files[0].parent.mkdir()
         writers = [pq.ParquetWriter(file, self._schema(), **_writer_options(self._schema())) for file in files]
@@ -441,7 +341,7 @@ class _Run:
         self.engine.execute(
             f"""CREATE OR REPLACE TEMP TABLE anonymous AS
             SELECT session_key AS anonymous_key, row_number() OVER (ORDER BY min(seconds), session_key) AS number
-            FROM staged WHERE {unknown} session_key IS NOT NULL AND NOT ({self._rejected_by_rule()})
+            FROM staged WHERE {unknown} session_key IS NOT NULL AND NOT ({quality.rejected(self.rules)})
             GROUP BY session_key"""
         )
         count = self.engine.count("SELECT count(*) FROM anonymous")
@@ -461,7 +361,7 @@ class _Run:
             self._coded("event_name"),
             "price" if has("price") else f"NULL::{MONEY} AS price",
             "coalesce(quantity, 1) AS quantity" if has("quantity") else "1::INTEGER AS quantity",
-            f"CASE WHEN event_code = {PURCHASE} THEN {self._amount()} END AS amount",
+            f"CASE WHEN event_code = {PURCHASE} THEN {quality.line_total(self.columns)} END AS amount",
             *[self._coded(name) for name in DIMENSIONS if has(name)],
             *(["discount"] if has("discount") else []),
             "row_hash",
@@ -472,9 +372,8 @@ class _Run:
             unknown = "customer_id IS NULL AND" if has("customer_id") else ""
             join = f"LEFT JOIN anonymous ON {unknown} session_key = anonymous_key"
         order = ", ".join(f"{name} NULLS FIRST" for name in SORT_ORDER)
-        query = (
-            f"SELECT {', '.join(columns)} FROM staged {join} WHERE NOT ({self._rejected_by_rule()}) ORDER BY {order}"
-        )
+        kept = f"NOT ({quality.rejected(self.rules)})"
+        query = f"SELECT {', '.join(columns)} FROM staged {join} WHERE {kept} ORDER BY {order}"
         return iter(self.engine.connection.sql(query).to_arrow_reader(BLOCK))
 
     def _coded(self, name: str) -> str:
@@ -576,13 +475,13 @@ class _Run:
         by_file = dict(rejects.group_by("file").len().iter_rows())
         files = []
         for number, (one, tally) in enumerate(zip(staged, tallies, strict=True)):
-            written = self.scratch / "events" / _events_file(self.paths, number, one.source.path.name).name
+            written = self.scratch / "events" / _events_file(self.paths, number, one.source.label).name
             count = FileCount(
-                file=one.source.path.name,
+                file=one.source.label,
                 bytes=one.source.path.stat().st_size,
                 rows_read=one.rows_read,
                 rows_kept=tally.kept,
-                rows_rejected=by_file.get(one.source.path.name, 0),
+                rows_rejected=by_file.get(one.source.label, 0),
                 duplicates_dropped=tally.duplicates,
                 duplicates_revenue=tally.duplicates_revenue,
                 first_event=_instant(tally.first),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,12 +17,11 @@ from patternbook.errors import UserError
 from patternbook.findings import write_aside
 from patternbook.params import Params
 from patternbook.paths import RunPaths
+from patternbook.progress import Progress
 from patternbook.warehouse.compaction import read_compaction
 from patternbook.warehouse.contracts import EVENTS, MARTS, Contract
 from patternbook.warehouse.duckdb import DuckEngine, parquet
 from patternbook.warehouse.engine import Engine, identifier, literal
-
-Progress = Callable[[str, float], None]
 
 SQL = Path(__file__).parent / "sql"
 BUILD_ORDER = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,9 +86,10 @@ LIKELY_NAMES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a source: its place, its columns in order, and which of them are ours (ours: theirs)."""
+    """One file of a source: its place, its name in this run, its columns, and which of them are ours (ours: theirs)."""
 
     path: Path
+    label: str
     header: tuple[str, ...]
     columns: dict[str, str]
 
@@ -129,16 +131,18 @@ def source_files(source: Clickstream | Transactions) -> list[SourceFile]:
 
     Raises UserError naming the file, and line or key.
     """
-    return [_source_file(path, source) for path in source.matches()]
+    paths = source.matches()
+    names = Counter(path.name for path in paths)
+    return [_source_file(path, path.name if names[path.name] == 1 else str(path), source) for path in paths]
 
 
-def _source_file(path: Path, source: Clickstream | Transactions) -> SourceFile:
+def _source_file(path: Path, label: str, source: Clickstream | Transactions) -> SourceFile:
     if not path.name.lower().endswith((*TEXT_SUFFIXES, *TABLE_SUFFIXES)):
         raise UserError(f"{path}: files of this kind cannot be read; give csv, csv.gz, csv.zst, parquet or xlsx")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the file is empty")
     header = _header(path, source.delimiter)
-    return SourceFile(path, tuple(header), _mapping(path, header, source))
+    return SourceFile(path, label, tuple(header), _mapping(path, header, source))
 
 
 def _header(path: Path, delimiter: str) -> list[str]:
@@ -306,7 +310,7 @@ def propose(file: Path) -> str:
     kind = "clickstream" if "event_type" in found else "transactions"
     required = ("event_time", "customer_id") if kind == "clickstream" else ("event_time", "order_id", "product_id")
     missing = [name for name in required if name not in found]
-    frame = _head(SourceFile(file, tuple(header), found), delimiter, 1000)
+    frame = _head(SourceFile(file, file.name, tuple(header), found), delimiter, 1000)
     return _proposal(file, kind, delimiter, found, missing, frame)
 
 

@@ -263,7 +263,7 @@ def _reader_rejects(
     personal = [file.header.index(file.columns[name]) for name in ("customer_id",) if name in file.columns]
     rows = [
         {
-            "file": file.path.name,
+            "file": file.label,
             "line": line,
             "reason": _reader_reason(error, column, message, len(file.header), ours, types, source.time_format),
             "raw": _masked(raw or "", source.delimiter, personal),
@@ -317,7 +317,7 @@ def _table_rejects(engine: DuckEngine, file: SourceFile, relation: str) -> pl.Da
     mask = "".join(f", {key}: '***'" for key in hidden).removeprefix(", ")
     raw = f"json_merge_patch(raw::JSON, {{{mask}}}::JSON)::VARCHAR" if hidden else "raw"
     frame = engine.frame(
-        f"SELECT {literal(file.path.name)} AS file, source_row::BIGINT AS line, reason, "
+        f"SELECT {literal(file.label)} AS file, source_row::BIGINT AS line, reason, "
         f"substr({raw}, 1, {MAX_RAW_TEXT}) AS raw FROM ({relation}) WHERE reason IS NOT NULL ORDER BY line"
     )
     return frame.cast(REJECTS_SCHEMA)  # type: ignore[arg-type]
