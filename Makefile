@@ -9,10 +9,10 @@ READY := $(VENV)/ready
 PARAMS ?= params/sample.yaml
 SET ?=
 
-.PHONY: help report test lint bench lab lock
+.PHONY: help report test lint bench coverage lab lock
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 report: $(VENV)/browser  ## Run everything that is not current and render the report [PARAMS=params/x.yaml] [SET="key=value …"]
 	@$(VENV)/bin/patternbook run $(PARAMS) $(foreach pair,$(SET),--set $(pair))
@@ -29,6 +29,9 @@ lint: $(READY)  ## Check style, types, and that notebooks hold no outputs
 
 bench: $(READY)  ## Measure compaction against a plain scan and a plain rewrite
 	@$(PY) tests/benchmarks/compaction.py
+
+coverage: $(READY)  ## Measure how often each kind of interval holds the truth
+	@$(PY) tests/benchmarks/coverage.py
 
 lab: $(READY)  ## Open JupyterLab on the notebooks [PARAMS=params/x.yaml]
 	@PATTERNBOOK_PARAMS=$(PARAMS) $(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

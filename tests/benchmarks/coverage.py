@@ -1,0 +1,71 @@
+"""How often each kind of interval holds the truth, with the binomial interval of that count.
+
+python tests/benchmarks/coverage.py [SEEDS]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from patternbook.analysis.intervals import ratio_of_totals, wilson
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+from test_intervals import TRUE_ORDER_VALUE, customers
+
+SEEDS = 400  # as DESIGN asks of each kind
+
+
+def share_is_covered(trials: int, probability: float) -> Callable[[np.random.Generator], bool]:
+    def covered(rng: np.random.Generator) -> bool:
+        low, high = wilson(rng.binomial(trials, probability), trials)
+        return bool(low <= probability <= high)
+
+    return covered
+
+
+def order_value_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    def covered(rng: np.random.Generator) -> bool:
+        estimate = ratio_of_totals(customers(n, rng), (1, -1))
+        return estimate is not None and estimate.interval is not None and _within(TRUE_ORDER_VALUE, estimate.interval)
+
+    return covered
+
+
+def order_value_change_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """Two periods of the same shop: the ratio of their order values is one."""
+
+    def covered(rng: np.random.Generator) -> bool:
+        estimate = ratio_of_totals(np.hstack([customers(n, rng), customers(n, rng)]), (1, -1, -1, 1))
+        return estimate is not None and estimate.interval is not None and _within(1.0, estimate.interval)
+
+    return covered
+
+
+def _within(truth: float, interval: tuple[float, float]) -> bool:
+    return interval[0] <= truth <= interval[1]
+
+
+def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
+    for trials, probability in ((40, 0.03), (40, 0.3), (400, 0.03), (4000, 0.3)):
+        yield f"Wilson, p = {probability:g}, n = {trials:,}", share_is_covered(trials, probability)
+    for n in (30, 100, 300, 1000):
+        yield f"order value, {n:,} customers", order_value_is_covered(n)
+    for n in (100, 1000):
+        yield f"change of order value, {n:,} customers", order_value_change_is_covered(n)
+
+
+def main() -> None:
+    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
+    print(f"| interval (95 %) | coverage over {seeds} seeds | its own 95 % interval |\n|---|---:|---:|")
+    for name, covered in kinds():
+        hits = sum(covered(np.random.default_rng(seed)) for seed in range(seeds))
+        low, high = map(float, wilson(hits, seeds))
+        print(f"| {name} | {hits / seeds:.3f} | {low:.3f} to {high:.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
