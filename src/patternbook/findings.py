@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -199,7 +199,3 @@ def write_aside(target: Path, text: str) -> None:
 def _check_id(name: str) -> None:
     if not ID_PATTERN.fullmatch(name):
         raise ValueError(f"{name!r} is not <topic>.<name>")
-
-
-KINDS: tuple[str, ...] = get_args(Kind)
-UNITS: tuple[str, ...] = get_args(Unit)

@@ -21,7 +21,6 @@ SAND = "#c9a24b"
 RED = "#b3323a"  # loss
 
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, SAND, RED)  # told apart with any common colour blindness
-SEQUENTIAL = ((0.0, "#f2f6fa"), (0.25, "#bcd4e8"), (0.5, "#74a5cc"), (0.75, "#336ea3"), (1.0, "#123a63"))
 
 EVENT_COLOURS = {"view": SKY, "cart": SAND, "remove_from_cart": MUTED, "purchase": BLUE, "other": "#aab4c0"}
 KIND_COLOURS = {"measured": BLUE, "modelled": ORANGE, "assumed": PURPLE}

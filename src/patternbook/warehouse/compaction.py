@@ -33,7 +33,7 @@ from patternbook.paths import RunPaths
 from patternbook.progress import Progress
 from patternbook.warehouse import quality
 from patternbook.warehouse.bytes import ByteStep, byte_steps
-from patternbook.warehouse.duckdb import DuckEngine
+from patternbook.warehouse.duckdb import DuckEngine, parquet
 from patternbook.warehouse.engine import literal
 from patternbook.warehouse.quality import Check
 from patternbook.warehouse.sessions import number_sessions, session_keys
@@ -78,7 +78,6 @@ class Compaction(BaseModel):
     checks: list[Check]
     unknown_events: dict[str, int]
     products_bytes: int
-    events_schema: dict[str, str]
     byte_steps: list[ByteStep]
     seconds: float
     key: str
@@ -141,7 +140,7 @@ def _current(paths: RunPaths, key: str) -> Compaction | None:
         done = read_compaction(paths)
     except ValueError:  # written by another version
         return None
-    complete = all(_events_file(paths, number, file.file).exists() for number, file in enumerate(done.files))
+    complete = all((paths.events / _events_name(number, file.file)).exists() for number, file in enumerate(done.files))
     return done if done.key == key and complete and paths.products.exists() else None
 
 
@@ -160,11 +159,11 @@ def _code_hash() -> str:
     return hashlib.sha256(b"".join((here / name).read_bytes() for name in names)).hexdigest()
 
 
-def _events_file(paths: RunPaths, number: int, name: str) -> Path:
-    stem = "".join(
-        char if char.isalnum() or char in "-_" else "_" for char in Path(name).name.split(".", maxsplit=1)[0]
-    )
-    return paths.events / f"{number:04d}-{stem}.parquet"
+def _events_name(number: int, label: str) -> str:
+    """Name of the Parquet file with the events of a source file."""
+    bare = Path(label).name.split(".", maxsplit=1)[0]
+    stem = "".join(char if char.isalnum() or char in "-_" else "_" for char in bare)
+    return f"{number:04d}-{stem}.parquet"
 
 
 @dataclass
@@ -200,6 +199,7 @@ class _Run:
         self.progress = progress
         self.started = time.monotonic()
         self.scratch = paths.scratch / "compaction"
+        self.events = self.scratch / "events"
         self.drop_duplicates = source.duplicates == "drop"
         self.next_session = 1
 
@@ -211,7 +211,8 @@ class _Run:
                 self.engine = engine
                 staged = self._stage()
                 self._stop_at_too_many_rejects(staged)
-                engine.view("staged", f"SELECT * FROM read_parquet({self._listed(staged)}, union_by_name = true)")
+                table = parquet(*(one.file for one in staged), union_by_name=True)
+                engine.view("staged", f"SELECT * FROM {table}")
                 self.columns = {str(row[0]) for row in engine.rows("DESCRIBE staged")}
                 self.rules = quality.rules(self.params.quality, self.columns)
                 checks = quality.count_checks(engine, self.rules, self.columns)
@@ -226,9 +227,6 @@ class _Run:
             return counted
         finally:
             shutil.rmtree(self.scratch, ignore_errors=True)
-
-    def _listed(self, staged: list[Staged]) -> str:
-        return "[" + ", ".join(literal(str(one.file)) for one in staged) + "]"
 
     def _stage(self) -> list[Staged]:
         total = sum(file.path.stat().st_size for file in self.files) or 1
@@ -269,7 +267,7 @@ class _Run:
         attributes = [name for name in ATTRIBUTES if name in self.columns]
         source_id = "product_source" if "product_source" in self.columns else "product_id::VARCHAR"
         known = ", ".join(["product_id", f"{source_id} AS source_id", *attributes])
-        blank = "".join(f", NULL::VARCHAR AS {name}" for name in ATTRIBUTES if name not in attributes)
+        described = [name if name in attributes else f"NULL::VARCHAR AS {name}" for name in ATTRIBUTES]
         ordered = "".join(f", {name}" for name in attributes)
         where = "WHERE product_id IS NOT NULL" if "product_id" in self.columns else "WHERE false"
         if "product_id" not in self.columns:
@@ -284,7 +282,7 @@ class _Run:
                 PARTITION BY product_id ORDER BY events DESC, last_seen DESC, source_id{ordered}) AS rank
               FROM variants
             )
-            SELECT product_id, source_id{"".join(f", {name}" for name in attributes)}{blank}
+            SELECT {", ".join(["product_id", "source_id", *described])}
             FROM ranked WHERE rank = 1 ORDER BY product_id
             """,
             self.scratch / "products.parquet",
@@ -294,14 +292,10 @@ class _Run:
         """One row a customer, with the source's own id."""
         if "customer_id" not in self.columns:
             query = "SELECT NULL::BIGINT AS customer_id, NULL::VARCHAR AS source_id WHERE false"
-        elif "customer_source" in self.columns:
-            query = (
-                "SELECT customer_id, min(customer_source) AS source_id FROM staged "
-                "WHERE customer_id IS NOT NULL GROUP BY customer_id ORDER BY customer_id"
-            )
         else:
+            source_id = "min(customer_source)" if "customer_source" in self.columns else "customer_id::VARCHAR"
             query = (
-                "SELECT customer_id, customer_id::VARCHAR AS source_id FROM staged "
+                f"SELECT customer_id, {source_id} AS source_id FROM staged "
                 "WHERE customer_id IS NOT NULL GROUP BY customer_id ORDER BY customer_id"
             )
         self.engine.copy(query, self.scratch / "customers.parquet")
@@ -310,10 +304,8 @@ class _Run:
         tallies = [_Tally() for _ in staged]
         total, done = sum(one.rows for one in staged) or 1, 0
         self._number_anonymous_sessions()
-        files = [
-            self.scratch / "events" / _events_file(self.paths, i, one.source.label).name for i, one in enumerate(staged)
-        ]
-        files[0].parent.mkdir()
+        self.events.mkdir()
+        files = [self.events / _events_name(number, one.source.label) for number, one in enumerate(staged)]
         writers = [pq.ParquetWriter(file, self._schema(), **_writer_options(self._schema())) for file in files]
         pending: Future[None] | None = None
         with ThreadPoolExecutor(max_workers=1) as writing:  # encoding one block while the next is sorted
@@ -475,7 +467,6 @@ class _Run:
         by_file = dict(rejects.group_by("file").len().iter_rows())
         files = []
         for number, (one, tally) in enumerate(zip(staged, tallies, strict=True)):
-            written = self.scratch / "events" / _events_file(self.paths, number, one.source.label).name
             count = FileCount(
                 file=one.source.label,
                 bytes=one.source.path.stat().st_size,
@@ -486,7 +477,7 @@ class _Run:
                 duplicates_revenue=tally.duplicates_revenue,
                 first_event=_instant(tally.first),
                 last_event=_instant(tally.last),
-                parquet_bytes=written.stat().st_size,
+                parquet_bytes=(self.events / _events_name(number, one.source.label)).stat().st_size,
             )
             if count.rows_read != count.rows_kept + count.rows_rejected + count.duplicates_dropped:
                 raise AssertionError(f"rows do not add up: {count}")
@@ -494,13 +485,12 @@ class _Run:
         total_bytes = sum(file.bytes for file in files)
         plain_text = all(one.source.is_plain_text for one in staged)
         kept = sum(file.rows_kept for file in files)
-        events = sorted((self.scratch / "events").glob("*.parquet"))
+        events = sorted(self.events.glob("*.parquet"))
         return Compaction(
             files=files,
             checks=checks,
             unknown_events=unknown,
             products_bytes=(self.scratch / "products.parquet").stat().st_size,
-            events_schema={field.name: str(field.type) for field in self._schema()},
             byte_steps=byte_steps(events, total_bytes / kept if plain_text and kept else None, self.scratch),
             seconds=time.monotonic() - self.started,
             key=self.key,
@@ -510,7 +500,7 @@ class _Run:
         """Swap the finished tables in; compaction.json, which says that they are whole, goes first and comes last."""
         self.paths.compaction.unlink(missing_ok=True)
         shutil.rmtree(self.paths.events, ignore_errors=True)
-        (self.scratch / "events").rename(self.paths.events)
+        self.events.rename(self.paths.events)
         (self.scratch / "products.parquet").rename(self.paths.products)
         (self.scratch / "customers.parquet").rename(self.paths.customers)
         aside = self.scratch / "rejects.parquet"

@@ -66,7 +66,7 @@ class DuckEngine:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(target.name + ".partial")
         self.connection.execute(
-            f"COPY ({query}) TO '{_quoted(aside)}' "
+            f"COPY ({query}) TO {literal(str(aside))} "
             f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP})"
         )
         aside.rename(target)
@@ -108,11 +108,7 @@ class DuckEngine:
         shutil.rmtree(self._scratch / "spill", ignore_errors=True)
 
 
-def parquet(*files: Path) -> str:
-    """Table function that reads Parquet files as one table."""
-    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
-    return f"read_parquet([{listed}])"
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+def parquet(*files: Path, union_by_name: bool = False) -> str:
+    """Table function that reads Parquet files as one table; by name, a column that a file lacks is null there."""
+    listed = ", ".join(literal(str(file)) for file in files)
+    return f"read_parquet([{listed}], union_by_name = {literal(union_by_name)})"

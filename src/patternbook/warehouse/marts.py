@@ -19,7 +19,7 @@ from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.progress import Progress
 from patternbook.warehouse.compaction import read_compaction
-from patternbook.warehouse.contracts import EVENTS, MARTS, Contract
+from patternbook.warehouse.contracts import EVENTS, MARTS, PRODUCTS, Contract
 from patternbook.warehouse.duckdb import DuckEngine, parquet
 from patternbook.warehouse.engine import Engine, identifier, literal
 
@@ -74,6 +74,7 @@ def build_marts(params: Params, progress: Progress = lambda step, share: None) -
             raise UserError(f"{params.file}: key 'filter': {str(error).splitlines()[0]}") from error
         if not some:
             raise UserError(f"{params.file}: period and filter leave no event; widen them")
+        check_contract(engine, PRODUCTS)
         _write_calendar(engine, paths, params.report.time_zone)
         for done, name in enumerate(BUILD_ORDER):
             progress(f"mart {name}", done / len(BUILD_ORDER))
@@ -192,16 +193,16 @@ def checked_filter(text: str, file: str) -> str:
 
 
 class BrokenContract(AssertionError):
-    """A mart does not keep what its contract promises: a bug of ours, not of the user's data."""
+    """A table does not keep what its contract promises: a bug of ours, not of the user's data."""
 
 
 def check_contract(engine: Engine, contract: Contract) -> None:
-    """Columns, types, not-null, key and identities of a mart that is open as a view of its name."""
+    """Columns, types, not-null, key and identities of a table that is open as a view of its name."""
     described = engine.rows(f"DESCRIBE {contract.name}")
     found = [(str(row[0]), str(row[1])) for row in described]
     promised = [(column.name, column.type) for column in contract.columns]
     if found != promised:
-        raise BrokenContract(f"mart {contract.name}: has {found}, promises {promised}")
+        raise BrokenContract(f"{contract.name}: has {found}, promises {promised}")
     conditions = {
         f"{column.name} is never null": f"count(*) = count({column.name})"
         for column in contract.columns
@@ -217,7 +218,7 @@ def check_contract(engine: Engine, contract: Contract) -> None:
     if repeated:
         broken.append(f"key ({key}) is unique ({repeated} are not)")
     if broken:
-        raise BrokenContract(f"mart {contract.name}: {'; '.join(broken)} does not hold")
+        raise BrokenContract(f"{contract.name}: {'; '.join(broken)} does not hold")
 
 
 def check_accounting(engine: Engine) -> None:
