@@ -12,9 +12,10 @@ import plotly.io as pio
 import polars as pl
 import pytest
 
-from patternbook import charts, theme
+from patternbook import theme
 from patternbook.analysis.eda import Activity, Coverage, Prices
 from patternbook.analysis.funnel import Funnel, Groups, by_group, publish
+from patternbook.charts import drawing, eda, funnel
 from patternbook.formats import Formats
 
 US, DE = Formats("USD", "en_US"), Formats("EUR", "de_DE")
@@ -88,27 +89,27 @@ def groups(*rows: tuple[str, int, int], minimum: int = 10) -> Groups:
 
 MIX = pl.DataFrame({"event_type": ["view", "cart", "purchase"], "events": [950, 40, 10], "share": [0.95, 0.04, 0.01]})
 DRAWN = {
-    "a year by day": lambda f: charts.activity(activity(366), f),
-    "two weeks by day": lambda f: charts.activity(activity(14), f),
-    "four days": lambda f: charts.activity(activity(4), f),
-    "one hour": lambda f: charts.activity(activity(1, "hour"), f),
-    "three days by hour": lambda f: charts.activity(activity(72, "hour"), f),
-    "nothing sold": lambda f: charts.activity(activity(60, sells=False), f),
-    "days hidden": lambda f: charts.activity(activity(60, hidden=12), f),
-    "a day of returns": lambda f: charts.activity(activity(60, returns=True), f),
-    "events": lambda f: charts.event_mix(MIX, f),
-    "events of one type": lambda f: charts.event_mix(MIX.head(1), f),
-    "columns with gaps": lambda f: charts.coverage(coverage(0.67, 0.99999, 1.0), f),
-    "complete columns": lambda f: charts.coverage(coverage(1.0), f),
-    "prices": lambda f: charts.prices(prices([5, 10, 20]), f),
-    "prices without sales": lambda f: charts.prices(prices([5], sells=False), f),
-    "funnel": lambda f: charts.funnel(REES46, f),
-    "funnel without purchases": lambda f: charts.funnel(NO_PURCHASE, f),
-    "funnel without carts": lambda f: charts.funnel(NO_CART, f),
-    "two groups": lambda f: charts.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 160)), REES46, f),
-    "groups of few buyers": lambda f: charts.funnel_groups(groups(("phone", 900, 9), ("desk", 800, 0)), REES46, f),
-    "groups without a common rate": lambda f: charts.funnel_groups(groups(("a", 90, 0), ("b", 90, 0)), NO_PURCHASE, f),
-    "many groups": lambda f: charts.funnel_groups(groups(*((f"d{k}", 900, 90 + k) for k in range(12))), REES46, f),
+    "a year by day": lambda f: eda.activity(activity(366), f),
+    "two weeks by day": lambda f: eda.activity(activity(14), f),
+    "four days": lambda f: eda.activity(activity(4), f),
+    "one hour": lambda f: eda.activity(activity(1, "hour"), f),
+    "three days by hour": lambda f: eda.activity(activity(72, "hour"), f),
+    "nothing sold": lambda f: eda.activity(activity(60, sells=False), f),
+    "days hidden": lambda f: eda.activity(activity(60, hidden=12), f),
+    "a day of returns": lambda f: eda.activity(activity(60, returns=True), f),
+    "events": lambda f: eda.event_mix(MIX, f),
+    "events of one type": lambda f: eda.event_mix(MIX.head(1), f),
+    "columns with gaps": lambda f: eda.coverage(coverage(0.67, 0.99999, 1.0), f),
+    "complete columns": lambda f: eda.coverage(coverage(1.0), f),
+    "prices": lambda f: eda.prices(prices([5, 10, 20]), f),
+    "prices without sales": lambda f: eda.prices(prices([5], sells=False), f),
+    "funnel": lambda f: funnel.funnel(REES46, f),
+    "funnel without purchases": lambda f: funnel.funnel(NO_PURCHASE, f),
+    "funnel without carts": lambda f: funnel.funnel(NO_CART, f),
+    "two groups": lambda f: funnel.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 160)), REES46, f),
+    "groups of few buyers": lambda f: funnel.funnel_groups(groups(("phone", 900, 9), ("desk", 800, 0)), REES46, f),
+    "groups without a common rate": lambda f: funnel.funnel_groups(groups(("a", 90, 0), ("b", 90, 0)), NO_PURCHASE, f),
+    "many groups": lambda f: funnel.funnel_groups(groups(*((f"d{k}", 900, 90 + k) for k in range(12))), REES46, f),
 }
 
 
@@ -127,7 +128,7 @@ def test_every_chart_is_complete(name: str, formats: Formats) -> None:
     assert layout["template"]["layout"]["font"]["family"] == theme.SANS_STACK
     assert "width" not in layout  # the page decides
     assert 140 <= layout["height"] <= 1400
-    assert layout["margin"]["t"] >= charts.HEAD_LINE * (1 + layout["title"]["text"].count("<br>"))
+    assert layout["margin"]["t"] >= drawing.HEAD_LINE * (1 + layout["title"]["text"].count("<br>"))
     assert "nan" not in (texts(figure) + layout["meta"]["alt"]).lower().split()
     assert any(any(value is not None for value in (trace.x if trace.x is not None else [])) for trace in figure.data)
 
@@ -135,7 +136,7 @@ def test_every_chart_is_complete(name: str, formats: Formats) -> None:
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_line_of_a_heading_is_too_long_for_a_telephone(name: str) -> None:
     plain = re.sub(r"<(?!br>)[^>]*>", "", DRAWN[name](US).layout.title.text)
-    assert max(len(line) for line in plain.split("<br>")) <= charts.SUBTITLE_WIDTH
+    assert max(len(line) for line in plain.split("<br>")) <= drawing.SUBTITLE_WIDTH
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -147,7 +148,7 @@ def test_no_axis_is_written_in_plotlys_own_format(name: str) -> None:
 
 
 def test_the_funnel_shows_counts_rates_and_intervals() -> None:
-    figure = charts.funnel(REES46, US)
+    figure = funnel.funnel(REES46, US)
     assert "4.3% of visitors bought" in texts(figure)
     assert "111 · 2.5% (2.1%–3.0%) of viewers" in texts(figure)
     assert "62 · 56% (47%–65%) of customers with a cart" in texts(figure)
@@ -157,39 +158,39 @@ def test_the_funnel_shows_counts_rates_and_intervals() -> None:
 
 
 def test_a_step_reached_in_another_order_is_told_apart() -> None:
-    figure = charts.funnel(publish(Funnel(500, 480, 40, 60, 30, 30, 0), "clickstream", 10), US)
+    figure = funnel.funnel(publish(Funnel(500, 480, 40, 60, 30, 30, 0), "clickstream", 10), US)
     assert "60, 40 in this order · 8.3%" in texts(figure)
 
 
 def test_groups_show_their_intervals_and_name_the_best_only_where_they_differ() -> None:
-    figure = charts.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 160)), REES46, US)
+    figure = funnel.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 160)), REES46, US)
     assert "highest for desk, lowest for phone" in texts(figure)
     conversion = figure.data[-1]
     assert list(conversion.x) == pytest.approx([0.2, 0.1])
     assert all(end > 0 for end in [*conversion.error_x.array, *conversion.error_x.arrayminus])
-    alike = charts.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 81)), REES46, US)
+    alike = funnel.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 81)), REES46, US)
     assert "No clear difference" in texts(alike)
 
 
 def test_a_suppressed_rate_is_named_and_not_drawn() -> None:
-    figure = charts.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 4)), REES46, US)
+    figure = funnel.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 4)), REES46, US)
     assert "too few" in texts(figure)
     assert list(figure.data[-1].y) == ["phone"]
 
 
 def test_a_column_that_is_almost_complete_is_not_called_complete() -> None:
-    figure = charts.coverage(coverage(0.99999999, 1.0), US)
+    figure = eda.coverage(coverage(0.99999999, 1.0), US)
     assert "1 of 2 columns have gaps" in texts(figure)
     assert "< 100" in texts(figure)
 
 
 def test_money_is_written_in_the_runs_currency() -> None:
-    assert "$5–$10" in charts.prices(prices([5, 10]), US).data[0].y
-    assert "€" in " ".join(charts.prices(prices([5, 10]), DE).data[0].y)
+    assert "$5–$10" in eda.prices(prices([5, 10]), US).data[0].y
+    assert "€" in " ".join(eda.prices(prices([5, 10]), DE).data[0].y)
 
 
 def test_hidden_days_are_gaps_and_said() -> None:
-    figure = charts.activity(activity(60, hidden=12), US)
+    figure = eda.activity(activity(60, hidden=12), US)
     assert figure.data[0].y[0] is None
     assert "not shown for too few customers: 12" in texts(figure)
 
@@ -204,7 +205,7 @@ def test_hidden_days_are_gaps_and_said() -> None:
     ],
 )
 def test_ticks_are_round_and_few(top: float, bottom: float, ticks: list[float]) -> None:
-    assert charts._ticks(top, "share", US, bottom)[0] == ticks
+    assert drawing.ticks(top, "share", US, bottom)[0] == ticks
 
 
 def test_notebooks_keep_the_figure_itself() -> None:

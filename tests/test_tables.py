@@ -9,7 +9,7 @@ from patternbook.analysis.eda import TopProducts
 from patternbook.analysis.funnel import Funnel, Groups, by_group, publish
 from patternbook.analysis.measure import Measure
 from patternbook.formats import MISSING, Formats
-from patternbook.tables import Column
+from patternbook.tables import Column, eda, funnel
 
 US, DE = Formats("USD", "en_US"), Formats("EUR", "de_DE")
 FRAME = pl.DataFrame(
@@ -54,7 +54,7 @@ def test_key_figures_stand_beside_their_change_and_without_those_left_out() -> N
         Measure("revenue_change", "Change of revenue", "share", 0.08, (0.03, 0.13)),
         Measure("sessions", "Sessions", "count", None, reason="none"),
     ]
-    text = html(tables.kpis(measures, US, "Change: this against that."))
+    text = html(eda.kpis(measures, US, "Change: this against that."))
     assert "$59,443" in text
     assert "+8% (3%–13%)" in text
     assert "this against that" in text
@@ -67,7 +67,7 @@ def test_without_a_trend_there_is_no_column_for_it() -> None:
         Measure("orders", "Orders", "count", 200),
         Measure("orders_change", "Change of orders", "share", None, reason="too short"),
     ]
-    text = html(tables.kpis(measures, US, "too short"))
+    text = html(eda.kpis(measures, US, "too short"))
     assert "Change (95% interval)" not in text
     assert "too short" in text
 
@@ -85,14 +85,14 @@ def test_top_products_drop_columns_that_the_source_does_not_fill() -> None:
         },
         schema_overrides={"brand": pl.String, "category": pl.String},
     )
-    text = html(tables.top_products(TopProducts(frame, "revenue", 1120, 0.034), US, 10))
+    text = html(eda.top_products(TopProducts(frame, "revenue", 1120, 0.034), US, 10))
     assert "Brand" not in text
     assert "$164,762" in text
     assert "1,120 products with fewer than 10 buyers, 3.4% of revenue" in text
 
 
 def test_the_funnel_table() -> None:
-    text = html(tables.funnel(publish(Funnel(4504, 4504, 111, 111, 62, 193, 131), "clickstream", 10), US))
+    text = html(funnel.funnel(publish(Funnel(4504, 4504, 111, 111, 62, 193, 131), "clickstream", 10), US))
     assert "56% (47%–65%)" in text
     assert "customers with a cart" in text
     assert "Buyers who never had a cart: 131." in text
@@ -104,6 +104,6 @@ def test_groups_publish_no_small_rate() -> None:
     mart = pl.DataFrame(rows, schema=["channel", *columns], orient="row").with_columns(buyers_without_cart=pl.lit(0))
     groups = by_group(mart, "channel", 10)
     assert isinstance(groups, Groups)
-    text = html(tables.funnel_groups(groups, US))
+    text = html(funnel.funnel_groups(groups, US))
     assert "Channel" in text
     assert "0.5%" not in text
