@@ -17,7 +17,7 @@ def execute(project: Project, *cells: str) -> tuple[Path, object]:
     project.notebook("01_one", *cells)
     source, target = project.root / "notebooks/01_one.ipynb", project.root / "executed {braces}" / "01_one.ipynb"
     progress = project.root / "progress"
-    return target, execute_notebook(source, target, {"run": "small"}, threads=2, progress=progress)
+    return target, execute_notebook(source, target, {"run": "small"}, threads=2, progress=progress, minutes=10)
 
 
 def stdout(notebook: Path) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import plotly.graph_objects as go
 import polars as pl
 import pytest
 from hypothesis import given
@@ -15,7 +16,15 @@ from pydantic import ValidationError
 from throwaway import Project
 
 from patternbook.errors import MissingMart
-from patternbook.findings import SIGNIFICANT_DIGITS, Finding, Recorder, read_findings, rounded
+from patternbook.findings import (
+    SIGNIFICANT_DIGITS,
+    Artefacts,
+    Finding,
+    Recorder,
+    read_artefacts,
+    read_findings,
+    rounded,
+)
 from patternbook.paths import RunPaths
 
 SOUND = {"value": 1, "unit": "count", "kind": "measured", "label": "Events", "notebook": "02_eda", "cell": "tbl-x"}
@@ -75,6 +84,25 @@ def test_what_is_recorded_reads_back(project: Project) -> None:
     assert findings["eda.b"].notebook == "02_eda"
     assert pl.read_parquet(paths.tables / "eda.daily.parquet").height == 1
     assert not list(project.root.rglob("*.partial"))
+
+
+def test_what_is_left_out_now_is_removed_and_what_others_wrote_is_not(project: Project) -> None:
+    params, paths = project.params(), RunPaths.of("small")
+    for notebook, tables in (("02_eda", ["eda.few", "eda.daily"]), ("06_funnel", ["funnel.steps"])):
+        recorder = Recorder(notebook, params)
+        for table_id in tables:
+            recorder.table(table_id, pl.DataFrame({"x": [1]}))
+            recorder.figure(table_id, go.Figure())
+        recorder.save()
+    again = Recorder("02_eda", params)
+    again.table("eda.daily", pl.DataFrame({"x": [2]}))
+    again.save()
+    assert {file.stem for file in paths.tables.iterdir()} == {"eda.daily", "funnel.steps"}
+    assert {file.stem for file in paths.figures.iterdir()} == {"funnel.steps"}
+    assert read_artefacts(paths, ["02_eda", "08_none"]) == {
+        "02_eda": Artefacts(tables=["eda.daily"]),
+        "08_none": Artefacts(),
+    }
 
 
 @pytest.mark.parametrize("name", ["eda", "Eda.revenue", "eda.net revenue", "eda.a.b"])

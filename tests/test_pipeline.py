@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from patternbook.imports import notebook_code
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.pipeline import Notebook
+from patternbook.runs import read_previous
 from patternbook.usage import Usage
 from patternbook.warehouse.contracts import MARTS
 
@@ -142,6 +144,87 @@ def test_a_file_less_is_a_change(graph: Project) -> None:
     assert "01_compact" in run(graph.params()).ran
 
 
+def move_on(project: Project, value: int) -> None:
+    """Let a notebook find something else."""
+    project.notebook("03_third", RECORD, f"record('03_third', {value})")
+    assert run(project.params()).exit_code == 0
+
+
+def previous() -> tuple[int, list[str]] | None:
+    """What `previous.json` says the third notebook had found, and the files of its manifest's input."""
+    kept = read_previous("small")
+    return kept and (kept.findings["third.answer"].value, list(kept.manifest["inputs"]))
+
+
+def test_the_first_run_has_no_previous_state(graph: Project) -> None:
+    run(graph.params())
+    assert read_previous("small") is None
+
+
+def test_the_last_findings_are_kept_when_others_are_found(graph: Project) -> None:
+    run(graph.params())
+    move_on(graph, 43)
+    assert previous() == (42, ["raw/log.csv"])
+    move_on(graph, 44)
+    assert previous() == (43, ["raw/log.csv"])
+
+
+def test_a_run_that_finds_the_same_keeps_the_state_before(graph: Project) -> None:
+    run(graph.params())
+    move_on(graph, 43)
+    assert run(graph.params(report={"title": "Other"})).ran == ["report"]
+    graph.notebook("03_third", RECORD, "record('03_third', 43)", "# said again")
+    assert "03_third" in run(graph.params()).ran
+    assert previous() == (42, ["raw/log.csv"])
+
+
+def test_findings_of_a_run_that_did_not_finish_are_no_previous_state(
+    graph: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(graph.params())
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no paper")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "render_report", fail)
+        graph.notebook("03_third", RECORD, "record('03_third', 43)")
+        assert run(graph.params()).exit_code == 1
+    move_on(graph, 44)
+    assert previous() == (42, ["raw/log.csv"])
+
+
+def test_the_report_is_rendered_again_when_what_it_is_compared_with_changes(graph: Project) -> None:
+    run(graph.params())
+    move_on(graph, 43)
+    assert run(graph.params()).ran == []
+    RunPaths.of("small").previous.unlink()
+    assert run(graph.params()).ran == ["report"]
+    assert run(graph.params()).ran == []
+
+
+def test_a_report_can_be_compared_with_another_run(graph: Project) -> None:
+    with pytest.raises(UserError, match="no finished run 'last_month'; finished runs: none yet"):
+        run(graph.params(report={"compare_with": "last_month"}))
+    run(graph.params(report={}))
+    shutil.copytree(graph.root / "data/runs/small", graph.root / "data/runs/last_month")
+    assert run(graph.params(report={"compare_with": "last_month"})).ran == ["report"]
+    assert run(graph.params()).ran == []
+    findings = RunPaths.of("last_month").findings
+    findings.write_text(findings.read_text().replace("42", "7"))
+    assert run(graph.params()).ran == ["report"]
+
+
+def test_the_outcome_tells_how_each_step_ended(graph: Project) -> None:
+    outcome = run(graph.params())
+    assert outcome.seconds.keys() == {*COMPUTED, "findings", "report"}
+    assert outcome.current == []
+    graph.notebook("03_third", "1 / 0")
+    outcome = run(graph.params())
+    assert sorted(outcome.current) == ["01_compact", "02_second"]
+    assert outcome.seconds.keys() == {"03_third"}
+
+
 def test_until_runs_a_notebook_and_what_it_needs(graph: Project) -> None:
     outcome = run(graph.params(), until="03")
     assert outcome.ran == ["01_compact", "03_third"]
@@ -205,7 +288,7 @@ def test_a_broken_expectation_is_an_error_but_the_report_is_there(
     graph: Project, bound: dict[str, Any], said: str
 ) -> None:
     outcome = run(graph.params(expect=bound))
-    assert (outcome.exit_code, outcome.broken) == (1, [said])
+    assert (outcome.exit_code, outcome.broken) == (1, dict.fromkeys(bound, said))
     assert outcome.html
     assert outcome.html.exists()
     assert run(graph.params()).exit_code == 1

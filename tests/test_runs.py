@@ -7,13 +7,23 @@ import json
 import subprocess
 from pathlib import Path
 
+import polars as pl
 import pytest
 from throwaway import Project
 
-from patternbook.digests import Digests
+from patternbook import runs
+from patternbook.digests import Digests, content_digest
 from patternbook.errors import UserError
 from patternbook.paths import RunPaths
-from patternbook.runs import git_state, list_runs, params_of, read_manifest, write_manifest
+from patternbook.runs import (
+    git_state,
+    list_runs,
+    params_of,
+    read_manifest,
+    read_previous,
+    read_state,
+    write_manifest,
+)
 from patternbook.usage import Usage, recall, remember
 
 STEPS = {"01_compaction": Usage(2.5, 300_000_000), "report": Usage(1.5, None)}
@@ -66,6 +76,44 @@ def test_the_manifest_says_with_what_it_was_made(finished: Project) -> None:
     assert manifest["packages"]["polars"]
     assert {"patternbook", "python", "platform", "processor", "git"} <= manifest.keys()
     assert params_of("small").eda.top_products == 7
+
+
+def test_the_manifest_knows_tables_by_content_and_code_by_file(finished: Project) -> None:
+    table = pl.DataFrame({"a": [1, 2]})
+    RunPaths.of("small").tables.mkdir()
+    table.write_parquet(RunPaths.of("small").tables / "eda.daily.parquet")
+    finished.notebook("02_eda", "1")
+    write_manifest(finished.params(), [], STEPS, Digests(finished.root / "digests.json"))
+    manifest = read_manifest("small")
+    assert manifest["tables"] == {"eda.daily": content_digest(table)}
+    assert manifest["code"]["notebooks/02_eda.ipynb"] == sha256(finished.root / "notebooks/02_eda.ipynb")
+    assert manifest["code"]["patternbook/runs.py"] == sha256(Path(runs.__file__))
+    assert any(name.endswith(".sql") for name in manifest["code"])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "\x00"])
+def test_an_unreadable_manifest_is_told_and_does_not_hide_the_other_runs(finished: Project, text: str) -> None:
+    finished.write("data/runs/spoilt/manifest.json", text)
+    assert [(one.run, one.state) for one in list_runs()] == [("small", "finished"), ("spoilt", "manifest unreadable")]
+    with pytest.raises(UserError, match=r"data/runs/spoilt/manifest\.json: not a manifest; delete it, then"):
+        read_manifest("spoilt")
+
+
+@pytest.mark.parametrize("name", ["params/small.yaml", "data/runs/small", "../small"])
+def test_a_file_is_not_the_name_of_a_run(finished: Project, name: str) -> None:
+    with pytest.raises(UserError, match=f"'{name}' is not the name of a run"):
+        read_manifest(name)
+
+
+def test_findings_of_another_version_are_told(finished: Project) -> None:
+    with pytest.raises(UserError, match=r"data/runs/small/findings\.json: missing, or not findings of this version"):
+        read_state("small")
+
+
+def test_a_previous_state_that_is_not_one_is_none(finished: Project) -> None:
+    for text in ("{", json.dumps({"manifest": {}, "findings": FINDINGS})):
+        finished.write("data/runs/small/previous.json", text)
+        assert read_previous("small") is None
 
 
 def test_git_state_knows_commit_and_changes(project: Project) -> None:

@@ -39,18 +39,41 @@ local function band(div)
   return blocks
 end
 
+-- Long words on paper --------------------------------------------------------------------------------------------
+
+-- A word too long for a line or a column may break after its punctuation, and where it has none every few characters.
+local LONG_WORD, FEW, BREAK = 20, 10, "\u{200b}"
+
+local function joins(code) -- zero-width joiner, combining marks, variation selectors, skin tones
+  return code == 0x200d or code >= 0x300 and code <= 0x36f or code >= 0xfe00 and code <= 0xfe0f
+    or code >= 0x1f3fb and code <= 0x1f3ff
+end
+
+local function chopped(run)
+  if pandoc.text.len(run) <= LONG_WORD then return nil end
+  local parts, since, previous = pandoc.List(), 0, nil
+  for _, code in utf8.codes(run) do
+    if since >= FEW and not joins(code) and previous ~= 0x200d then
+      parts:insert(BREAK)
+      since = 0
+    end
+    parts:insert(utf8.char(code))
+    since, previous = since + 1, code
+  end
+  return table.concat(parts)
+end
+
+local function breakable(str)
+  if is_html or pandoc.text.len(str.text) <= LONG_WORD then return nil end
+  local text = str.text:gsub("[^._/,;:]+", chopped):gsub("[._/,;:]", "%0" .. BREAK)
+  return pandoc.Str(text)
+end
+
 -- Tables on paper -----------------------------------------------------------------------------------------------
 
 local ALIGNMENTS = { AlignLeft = "left", AlignRight = "right", AlignCenter = "center", AlignDefault = "left" }
 
--- A word too long for a column may break after its punctuation.
-local LONG_WORD = 20
-local function breakable(str)
-  if pandoc.text.len(str.text) > LONG_WORD then return pandoc.Str((str.text:gsub("[._/,;:]", "%0\u{200b}"))) end
-end
-
 local function typst_of(blocks)
-  blocks = blocks:walk({ Str = breakable })
   return (pandoc.write(pandoc.Pandoc(blocks), "typst"):gsub("%s+$", ""))
 end
 
@@ -120,11 +143,19 @@ local function column_widths(tbl, sides)
   return widths
 end
 
-local KEPT_TOGETHER = 16 -- rows of a table that does not break across pages
-local function rows_of(tbl)
+-- A table of few rows and short texts does not break across pages.
+local MOST_ROWS, MOST_CHARACTERS = 16, 120
+local function is_kept_together(tbl)
   local count = 0
-  for _, body in ipairs(tbl.bodies) do count = count + #body.body end
-  return count
+  for _, body in ipairs(tbl.bodies) do
+    for _, row in ipairs(body.body) do
+      count = count + 1
+      for _, cell in ipairs(row.cells) do
+        if pandoc.text.len(pandoc.utils.stringify(cell.contents)) > MOST_CHARACTERS then return false end
+      end
+    end
+  end
+  return count <= MOST_ROWS
 end
 
 local function typst_table(tbl)
@@ -140,8 +171,8 @@ local function typst_table(tbl)
   end
   if #tbl.foot.rows > 0 then add("table.footer(repeat: false,\n" .. typst_rows(tbl.foot.rows, sides) .. ")") end
   local text = table.concat(parts, ",\n") .. ")"
-  if rows_of(tbl) <= KEPT_TOGETHER then text = "#block(breakable: false)[" .. text .. "]" end
+  if is_kept_together(tbl) then text = "#block(breakable: false)[" .. text .. "]" end
   return pandoc.RawBlock("typst", text)
 end
 
-return { { Link = unlink, Span = card_part }, { Div = band, Table = typst_table } }
+return { { Str = breakable }, { Link = unlink, Span = card_part }, { Div = band, Table = typst_table } }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from patternbook import __version__
+from patternbook.disk import check_writable, writing
 from patternbook.errors import UserError
+from patternbook.interruption import Interrupted, end_on_signals
+from patternbook.locks import alone_in_warehouse
 from patternbook.params import DEFAULT_FILE, Simulated, load_params
 from patternbook.paths import RunPaths, project_root
 
 if TYPE_CHECKING:
+    from patternbook.params import Params
     from patternbook.pipeline import Outcome
     from patternbook.warehouse.sources import Preview
 
@@ -31,6 +36,7 @@ app = typer.Typer(
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120)
 
 ParamsFile = Annotated[Path, typer.Argument(metavar="PARAMS", help="Parameter file.", show_default=False)]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.", show_default=False)]
 Overrides = Annotated[
     list[str],
     typer.Option(
@@ -40,12 +46,17 @@ Overrides = Annotated[
 
 
 def main() -> None:
-    """Entry point: a UserError becomes one message and exit code 2."""
+    """Entry point: a UserError becomes one message and exit code 2, an interruption one and 128 + the signal."""
+    end_on_signals()
     try:
-        app()
+        with writing(project_root()):
+            app()
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except Interrupted as interruption:
+        print(interruption, file=sys.stderr)
+        sys.exit(interruption.exit_code)
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,6 +82,10 @@ def run(
         str | None, typer.Option(metavar="NOTEBOOK", help="Run only this notebook, such as 06, and those it needs.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what would run and why; run nothing.")] = False,
+    junit: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write steps and expectations as JUnit XML, also of a failed run."),
+    ] = None,
 ) -> None:
     """Run everything that is not current, report included. Without PARAMS: params/sample.yaml."""
     from patternbook import pipeline
@@ -79,7 +94,12 @@ def run(
     if explain:
         _show_reasons(pipeline.explain(loaded, until=until))
         return
-    outcome = pipeline.run(loaded, until=until)
+    try:
+        outcome = pipeline.run(loaded, until=until)
+    except UserError as error:
+        _write_junit(junit, loaded, pipeline.Outcome(failures=[pipeline.Failure("start", str(error), by_user=True)]))
+        raise
+    _write_junit(junit, loaded, outcome)
     _show_outcome(outcome)
     raise typer.Exit(outcome.exit_code)
 
@@ -90,10 +110,11 @@ def check(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Validate a parameter file and the first rows of each input; say what will run and what will be left out."""
-    from patternbook.pipeline import NOTEBOOKS
+    from patternbook.pipeline import NOTEBOOKS, written_to
     from patternbook.warehouse.sources import preview
 
     loaded = load_params(params, overrides)
+    check_writable(written_to(loaded))
     out.print(f"{params}: valid; run {loaded.run!r}, source {loaded.source.kind}")
     if isinstance(loaded.source, Simulated):
         out.print(f"A market of about {loaded.source.events:,} events will be simulated.")
@@ -111,7 +132,7 @@ def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="Data file.",
     """Look at a data file and write a parameter file with a proposed mapping."""
     from patternbook.warehouse.sources import propose
 
-    target = project_root() / "params" / f"{file.name.split('.')[0]}.yaml"
+    target = project_root() / "params" / f"{file.name.split('.')[0] or 'run'}.yaml"
     if target.exists():
         raise UserError(f"{_near(target)} exists already; rename or delete it first")
     proposal = propose(file.expanduser().resolve())
@@ -128,23 +149,24 @@ def simulate(
     """Write the raw CSV of a simulated market, and its truth beside it."""
     from rich.progress import Progress
 
+    from patternbook.printing import bytes_text
     from patternbook.simulation import simulate as simulate_market
 
     loaded = load_params(params, [] if events is None else [f"source.events={events}"])
     if not isinstance(loaded.source, Simulated):
         raise UserError(f"{params}: source.kind is {loaded.source.kind}; only a simulated market can be simulated")
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    paths = RunPaths.of(loaded.run)
+    check_writable([paths.raw])
+    with alone_in_warehouse(paths), Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("simulating", total=1.0)
-        files = simulate_market(
-            loaded.source, RunPaths.of(loaded.run).raw, lambda done: bar.update(task, completed=done)
-        )
+        files = simulate_market(loaded.source, paths.raw, lambda done: bar.update(task, completed=done))
     for file in files:
-        out.print(f"{_near(file)}  {_bytes(file.stat().st_size)}")
+        out.print(f"{_near(file)}  {bytes_text(file.stat().st_size)}")
 
 
 @app.command()
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of a finished run.", show_default=False)],
+    run: RunName,
 ) -> None:
     """Publish and render an executed run again, with the parameters that it was run with."""
     from patternbook import pipeline
@@ -153,6 +175,67 @@ def report(
     outcome = pipeline.rerender(params_of(run))
     _show_outcome(outcome)
     raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def verify(
+    run: RunName,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep what was computed, to look into a difference; `clean` deletes it.")
+    ] = False,
+) -> None:
+    """Compute a run again in a scratch folder and compare every finding and table. Exit code 1 where they differ.
+
+    It takes as long as the run without its report did, and for that time the disk of its events, marts and simulated
+    raw files. The run itself is not touched.
+    """
+    from patternbook.printing import show_verification
+    from patternbook.verification import verify as verify_run
+
+    verification = verify_run(run, keep=keep)
+    show_verification(out, verification, run)
+    raise typer.Exit(0 if verification.same else 1)
+
+
+@app.command()
+def compare(
+    run: RunName,
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="The later run. Without it: the first one since its findings changed."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """Say which findings moved from one run to another, by how much, and whether beyond their intervals."""
+    from patternbook.comparison import compare_states
+    from patternbook.printing import show_comparison
+    from patternbook.runs import read_previous, read_state
+
+    later = read_state(other or run)
+    earlier = read_state(run) if other else read_previous(run)
+    if earlier is None:
+        raise UserError(f"run {run!r} has no earlier findings to compare with; name a second run")
+    comparison = compare_states(earlier, later)
+    if as_json:
+        print(json.dumps(comparison.as_json(), indent=1, ensure_ascii=False))
+    else:
+        show_comparison(out, comparison)
+
+
+@app.command()
+def clean(
+    run: RunName, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")] = False
+) -> None:
+    """Delete what a run has computed: its folder, its report, the raw files of a simulated market."""
+    from patternbook import cleaning
+    from patternbook.printing import show_cleaning
+
+    planned = cleaning.plan(run)
+    show_cleaning(out, planned)
+    if not yes:
+        typer.confirm("Delete?", abort=True)
+    cleaning.clean(planned)
+    out.print(f"run {run!r} is deleted")
 
 
 @app.command()
@@ -168,7 +251,7 @@ def runs() -> None:
     table.add_column("commit")
     for one in list_runs():
         if one.finished_at is None:
-            table.add_row(one.run, "[yellow]incomplete[/]")
+            table.add_row(one.run, f"[yellow]{one.state}[/]")
             continue
         table.add_row(
             one.run,
@@ -192,14 +275,23 @@ def _show_reasons(steps: dict[str, list[str]]) -> None:
 def _show_outcome(outcome: Outcome) -> None:
     for note in outcome.notes:
         out.print(note, markup=False)
-    for message in [*(failure.message for failure in outcome.failures), *outcome.broken]:
+    for message in [*(failure.message for failure in outcome.failures), *outcome.broken.values()]:
         print(message, file=sys.stderr)
     if outcome.html and outcome.pdf:
         out.print(f"HTML  {_near(outcome.html)}\nPDF   {_near(outcome.pdf)}", markup=False)
 
 
+def _write_junit(file: Path | None, params: Params, outcome: Outcome) -> None:
+    if file:
+        from patternbook.junit import write_junit
+
+        write_junit(file.expanduser().absolute(), params.run, outcome, params.expect)
+
+
 def _show_preview(preview: Preview) -> None:
-    table = Table(box=None, pad_edge=False, title=f"{preview.file} ({_bytes(preview.bytes)})", title_justify="left")
+    from patternbook.printing import bytes_text
+
+    table = Table(box=None, pad_edge=False, title=f"{preview.file} ({bytes_text(preview.bytes)})", title_justify="left")
     for heading in ("column", "in the file", *("" for _ in preview.rows[:EXAMPLE_ROWS])):
         table.add_column(heading, overflow="ellipsis", no_wrap=True, max_width=28)
     for ours, theirs in preview.columns.items():
@@ -214,15 +306,6 @@ def _show_preview(preview: Preview) -> None:
 
 def _cell(value: Any) -> str:
     return "" if value is None else str(value).replace("[", r"\[")
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:,.0f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} GB"
 
 
 def _near(path: Path) -> Path:

@@ -1,12 +1,15 @@
-"""SHA-256 of files, kept so that a file whose size and time are unchanged is never read again."""
+"""SHA-256 of files, kept so that a file whose size and time are unchanged is never read again; and of tables."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from pathlib import Path
 
-from patternbook.findings import write_aside
+import polars as pl
+
+from patternbook.findings import SIGNIFICANT_DIGITS, write_aside
 
 
 class Digests:
@@ -16,6 +19,7 @@ class Digests:
         self._cache = cache
         self._known = _read(cache)
         self._saved = dict(self._known)
+        self._saving = threading.Lock()
 
     def of(self, file: Path) -> str | None:
         """Hex digest of `file`, null where there is no such file."""
@@ -32,11 +36,28 @@ class Digests:
         return digest
 
     def save(self) -> None:
-        """Write what was learnt; files that are gone are forgotten."""
-        if self._known != self._saved:
-            kept = {name: entry for name, entry in self._known.items() if Path(name).exists()}
-            write_aside(self._cache, json.dumps(kept))
-            self._saved = dict(self._known)
+        """Write what was learnt; files that are gone are forgotten. Steps may call it from several threads."""
+        with self._saving:
+            known = dict(self._known)
+            if known != self._saved:
+                write_aside(self._cache, json.dumps({name: known[name] for name in known if Path(name).exists()}))
+                self._saved = known
+
+
+def content_digest(table: pl.DataFrame) -> str:
+    """SHA-256 of what a table says: its columns with their types, then its rows in order.
+
+    Not of its Parquet file, whose bytes change with the writer's version, its compression and its row groups while
+    the table stays the same. Floats count to 12 significant digits, as in findings; NaN and infinity count as null.
+    """
+    digest = hashlib.sha256(repr([(name, str(kind)) for name, kind in table.schema.items()]).encode())
+    digest.update(as_told(table).write_ndjson().encode())
+    return digest.hexdigest()
+
+
+def as_told(table: pl.DataFrame) -> pl.DataFrame:
+    """A table with its floats to 12 significant digits: further digits depend on the order of a sum."""
+    return table.with_columns(pl.selectors.float().round_sig_figs(SIGNIFICANT_DIGITS))
 
 
 def _read(cache: Path) -> dict[str, list[int | str]]:

@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,10 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from patternbook.disk import writing
 from patternbook.errors import MissingMart, UserError
+from patternbook.interruption import KERNEL_FOLDER, stopped_when_interrupted
+from patternbook.kernel import PARENT
 from patternbook.paths import from_root
 from patternbook.progress import PROGRESS_FILE
 from patternbook.usage import Usage, peak_memory
@@ -53,22 +57,30 @@ class NotebookKernel(AsyncKernelManager):
     It talks through sockets in `folder`: kernels that start at once cannot race for a port, no one else can listen.
     """
 
-    def __init__(self, threads: int, progress: Path, folder: Path) -> None:
+    def __init__(self, threads: int, progress: Path, folder: Path, lock: int | None) -> None:
         super().__init__(transport="ipc", connection_file=str(folder / "kernel.json"))
+        self._inherits = () if lock is None else (lock,)
         self._kernel_spec = KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            argv=[sys.executable, "-m", "patternbook.kernel", "-f", "{connection_file}"],
             display_name="patternbook",
             language="python",
             env={
                 "PYTHONHASHSEED": "0",
                 "PYDEVD_DISABLE_FILE_VALIDATION": "1",
                 PROGRESS_FILE: str(progress),
+                PARENT: str(os.getpid()),
                 **dict.fromkeys(THREAD_COUNTS, str(threads)),
             },
         )
 
     stopped = False
+    overdue = False
     _client: Any = None
+
+    async def _async_start_kernel(self, **options: Any) -> None:
+        await super()._async_start_kernel(pass_fds=self._inherits, **options)
+
+    start_kernel = _async_start_kernel
 
     def client(self, **options: Any) -> Any:
         """A client, whose channels `close` closes."""
@@ -89,56 +101,75 @@ class NotebookKernel(AsyncKernelManager):
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
+    def stop_as_overdue(self) -> None:
+        """Kill the process, because its notebook has taken too long."""
+        self.overdue = True
+        self.stop()
+
     @property
     def pid(self) -> int | None:
         """Process id, null before the kernel has started."""
         return getattr(self.provisioner, "pid", None)
 
 
-_running: set[NotebookKernel] = set()
-
-
-def stop_running_kernels() -> None:
-    """Kill every kernel at work, so that an interrupted run ends at once."""
-    for kernel in tuple(_running):
-        kernel.stop()
-
-
 def execute_notebook(
-    notebook: Path, target: Path, parameters: dict[str, Any], *, threads: int, progress: Path
+    notebook: Path,
+    target: Path,
+    parameters: dict[str, Any],
+    *,
+    threads: int,
+    progress: Path,
+    minutes: float,
+    lock: int | None = None,
 ) -> Usage:
     """Run `notebook` with `parameters` and write it, executed, to `target`; `progress` is the file of its notes.
 
-    Raises UserError where a cell raises one, NotebookFailed for any other error; the notebook as far as it
-    came then lies beside `target` as `<name>.failed.ipynb`.
+    The kernel is killed after `minutes`; it holds the lock with the file descriptor `lock` as long as it lives.
+
+    Raises UserError where a cell raises one or the disk is full, NotebookFailed for any other error; the notebook as
+    far as it came then lies beside `target` as `<name>.failed.ipynb`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial, failed = (target.with_name(f"{target.stem}.{word}.ipynb") for word in ("partial", "failed"))
     failed.unlink(missing_ok=True)
-    try:
-        usage = _execute(notebook, partial, parameters, threads, progress)
-    except PapermillExecutionError as error:
-        partial.rename(failed)
-        if error.ename in USER_ERRORS:
-            raise UserError(error.evalue) from None
-        cell = _cell_name(error.exec_count, error.source)
-        raise NotebookFailed(
-            f"{target.stem}: {cell}: {error.ename}: {error.evalue}\n  see {from_root(failed)}"
-        ) from None
-    except DeadKernelError:
-        cell = _last_started_cell(partial)
-        partial.rename(failed)
-        raise NotebookFailed(
-            f"{target.stem}: {cell}: the kernel died, perhaps for want of memory\n  see {from_root(failed)}"
-        ) from None
-    partial.rename(target)
+    with writing(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            usage = _execute(notebook, partial, parameters, threads, progress, minutes, lock)
+        except PapermillExecutionError as error:
+            partial.rename(failed)
+            if error.ename in USER_ERRORS:
+                raise UserError(error.evalue) from None
+            cell = _cell_name(error.exec_count, error.source)
+            raise NotebookFailed(
+                f"{target.stem}: {cell}: {error.ename}: {error.evalue}\n  see {from_root(failed)}"
+            ) from None
+        except KernelDied as death:
+            cell = _last_started_cell(partial)
+            partial.rename(failed)
+            raise NotebookFailed(f"{target.stem}: {cell}: {death}\n  see {from_root(failed)}") from None
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        partial.rename(target)
     return usage
 
 
-def _execute(notebook: Path, partial: Path, parameters: dict[str, Any], threads: int, progress: Path) -> Usage:
+class KernelDied(Exception):
+    """A kernel ended in the middle of its notebook; the message says why, as far as it is known."""
+
+
+def _execute(
+    notebook: Path,
+    partial: Path,
+    parameters: dict[str, Any],
+    threads: int,
+    progress: Path,
+    minutes: float,
+    lock: int | None,
+) -> Usage:
     for start in range(1, KERNEL_STARTS + 1):
         started = time.monotonic()
-        with _kernel(threads, progress) as kernel:
+        with _kernel(threads, progress, lock) as kernel, _limited(kernel, minutes):
             try:
                 papermill.execute_notebook(
                     _literal(notebook),
@@ -150,27 +181,51 @@ def _execute(notebook: Path, partial: Path, parameters: dict[str, Any], threads:
                     start_timeout=START_TIMEOUT_S,
                     km=kernel,
                 )
-            except DeadKernelError:
-                raise
-            except RuntimeError:  # the kernel did not come up; no cell has run
-                if start == KERNEL_STARTS or kernel.stopped:
+            except RuntimeError as error:
+                if kernel.stopped or isinstance(error, DeadKernelError):
+                    raise KernelDied(_cause_of_death(kernel, minutes)) from None
+                if start == KERNEL_STARTS:  # the kernel did not come up; no cell has run
                     raise
             else:
                 return Usage(time.monotonic() - started, peak_memory(kernel.pid))
     raise AssertionError("unreachable")
 
 
+def _cause_of_death(kernel: NotebookKernel, minutes: float) -> str:
+    if kernel.overdue:
+        return (
+            f"stopped after {minutes:g} minutes (execution.minutes_per_notebook); if it needs longer, raise that, "
+            f"for example --set execution.minutes_per_notebook={minutes * 2:g}"
+        )
+    return "the kernel was stopped" if kernel.stopped else "the kernel died, perhaps for want of memory"
+
+
 @contextmanager
-def _kernel(threads: int, progress: Path) -> Iterator[NotebookKernel]:
-    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
-        kernel = NotebookKernel(threads, progress, Path(folder))
-        _running.add(kernel)
+def _kernel(threads: int, progress: Path, lock: int | None) -> Iterator[NotebookKernel]:
+    note = progress.with_suffix(".kernel")  # where a later run finds the folder, should this process be killed
+    with tempfile.TemporaryDirectory(prefix=KERNEL_FOLDER) as folder:
+        note.unlink(missing_ok=True)
+        note.symlink_to(folder)
+        kernel = NotebookKernel(threads, progress, Path(folder), lock)
         try:
-            yield kernel
+            with stopped_when_interrupted(kernel.stop):
+                yield kernel
         finally:
-            _running.discard(kernel)
             kernel.close()
-            progress.unlink(missing_ok=True)
+            for file in (progress, note):
+                file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _limited(kernel: NotebookKernel, minutes: float) -> Iterator[None]:
+    """Kill the kernel when the time is over."""
+    limit = threading.Timer(60 * minutes, kernel.stop_as_overdue)
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
 
 
 def _literal(path: Path) -> str:

@@ -14,6 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from patternbook.analysis.measure import Measure
+from patternbook.disk import aside
 from patternbook.errors import MissingMart
 from patternbook.formats import Unit
 from patternbook.params import Params, notebook_params
@@ -76,11 +77,19 @@ def rounded(value: Any) -> Any:
     return float(f"{number:.{SIGNIFICANT_DIGITS}g}")
 
 
+class Artefacts(BaseModel):
+    """Ids of the tables and figures that one notebook has written."""
+
+    tables: list[str] = []
+    figures: list[str] = []
+
+
 class Recorder:
     """Writes what one notebook found. Open it in the notebook's first cell, `save()` in its last.
 
     Saved are `findings/<notebook>.json`, and at once `tables/<topic>.<name>.parquet` and
-    `figures/<topic>.<name>.json`. Files are written aside and renamed.
+    `figures/<topic>.<name>.json`. Files are written aside and renamed. Tables and figures that the notebook wrote
+    when it last ran, and not this time, are removed: what is left out now is not to be found there either.
     """
 
     def __init__(self, notebook: str, params: Params) -> None:
@@ -88,6 +97,7 @@ class Recorder:
         self.params = params
         self.paths = RunPaths.of(params.run)
         self._findings: dict[str, Finding] = {}
+        self._written = Artefacts()
 
     @classmethod
     def open(cls, notebook: str, names: Mapping[str, Any], needs: Iterable[str] = ()) -> Recorder:
@@ -162,20 +172,25 @@ class Recorder:
     def table(self, table_id: str, frame: pl.DataFrame) -> None:
         """Keep a result table under `tables/<table_id>.parquet`."""
         _check_id(table_id)
-        target = self.paths.tables / f"{table_id}.parquet"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_suffix(".partial")
-        frame.write_parquet(aside, compression="zstd")
-        aside.rename(target)
+        with aside(self.paths.tables / f"{table_id}.parquet") as file:
+            frame.write_parquet(file, compression="zstd")
+        self._written.tables.append(table_id)
 
     def figure(self, figure_id: str, figure: FigureT) -> FigureT:
         """Keep a Plotly figure under `figures/<figure_id>.json` and hand it on, for the cell to show."""
         _check_id(figure_id)
         write_aside(self.paths.figures / f"{figure_id}.json", figure.to_json())
+        self._written.figures.append(figure_id)
         return figure
 
     def save(self) -> None:
-        """Write `findings/<notebook>.json`."""
+        """Write `findings/<notebook>.json` and remove the tables and figures of an earlier run of the notebook."""
+        before = read_artefacts(self.paths, [self.notebook])[self.notebook]
+        for table_id in set(before.tables) - set(self._written.tables):
+            (self.paths.tables / f"{table_id}.parquet").unlink(missing_ok=True)
+        for figure_id in set(before.figures) - set(self._written.figures):
+            (self.paths.figures / f"{figure_id}.json").unlink(missing_ok=True)
+        write_aside(self.paths.artefacts(self.notebook), self._written.model_dump_json(indent=1) + "\n")
         payload = {key: self._findings[key].model_dump(exclude_none=False) for key in sorted(self._findings)}
         write_aside(
             self.paths.findings_parts / f"{self.notebook}.json",
@@ -188,12 +203,19 @@ def read_findings(path: Path) -> dict[str, Finding]:
     return {key: Finding(**entry) for key, entry in json.loads(path.read_text("utf-8")).items()}
 
 
+def read_artefacts(paths: RunPaths, notebooks: Iterable[str]) -> dict[str, Artefacts]:
+    """What each of the notebooks has written, by notebook; nothing for one that has not saved yet."""
+    files = {notebook: paths.artefacts(notebook) for notebook in notebooks}
+    return {
+        notebook: Artefacts.model_validate_json(file.read_text("utf-8")) if file.exists() else Artefacts()
+        for notebook, file in files.items()
+    }
+
+
 def write_aside(target: Path, text: str) -> None:
-    """Write `text` beside `target` and rename, so that no reader sees half a file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(target.name + ".partial")
-    aside.write_text(text, "utf-8")
-    aside.rename(target)
+    """Write `text` beside `target` and rename, so that no reader sees half a file. Raises UserError on a full disk."""
+    with aside(target) as file:
+        file.write_text(text, "utf-8")
 
 
 def _check_id(name: str) -> None:

@@ -76,6 +76,11 @@ class Formats:
         text = self.share(value, interval)
         return f"+{text}" if value is not None and value > 0 else text
 
+    def difference(self, value: float, unit: str) -> str:
+        """A difference with its sign; that of two shares in percentage points: `+1.25 pp`."""
+        size = f"{self.value(abs(value) * 100, 'number')} pp" if unit == "share" else self.value(abs(value), unit)
+        return f"{'+' if value > 0 else MINUS if value < 0 else ''}{size}"
+
     def p_value(self, value: float) -> str:
         """`p = 0.032`, or `p < 0.001`."""
         return f"p < {self._decimal(0.001, 3)}" if value < 0.001 else f"p = {self._decimal(value, 3)}"

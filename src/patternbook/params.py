@@ -28,6 +28,7 @@ from patternbook.errors import UserError
 from patternbook.paths import project_root
 
 DEFAULT_FILE = Path("params/sample.yaml")
+RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED_RUNS = ("latest", "benchmarks", "theme", "filters", "fonts")
 
 
@@ -268,6 +269,12 @@ class Engine(Section):
     threads: int = Field(2, ge=1, le=256)
 
 
+class Execution(Section):
+    """How the notebooks are run: one that takes longer than `minutes_per_notebook` is stopped."""
+
+    minutes_per_notebook: float = Field(120, gt=0, le=10_080)
+
+
 class Currency(Section):
     """Currency and locale of every amount and number in the report."""
 
@@ -294,6 +301,7 @@ class Report(Section):
     organisation: str = ""
     confidentiality: str = "Confidential — for internal use"
     time_zone: TimeZone = "UTC"
+    compare_with: str | None = Field(None, pattern=f"^{RUN_NAME.pattern}$")  # a run; default: this run's last findings
 
 
 class Privacy(Section):
@@ -332,11 +340,12 @@ class Bound(Section):
 class Params(Section):
     """A run, described whole."""
 
-    run: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    run: str = Field(pattern=f"^{RUN_NAME.pattern}$")
     source: Source
     period: Period = Period()
     filter: str | None = None
     engine: Engine = Engine()
+    execution: Execution = Execution()
     currency: Currency = Currency()
     quality: Quality = Quality()
     report: Report = Report()

@@ -13,6 +13,12 @@ def project_root() -> Path:
     return Path(override).resolve() if override else Path(__file__).resolve().parents[2]
 
 
+def output_root() -> Path:
+    """Where runs keep what they compute: `PATTERNBOOK_OUTPUT` (while a run is verified), else the project's root."""
+    override = os.environ.get("PATTERNBOOK_OUTPUT")
+    return Path(override).resolve() if override else project_root()
+
+
 def from_root(path: Path) -> str:
     """The path from the project's root, or whole where it lies elsewhere."""
     root = project_root()
@@ -29,7 +35,7 @@ class RunPaths:
     @classmethod
     def of(cls, run: str) -> RunPaths:
         """Places of the run called `run` in this project."""
-        return cls(run, project_root())
+        return cls(run, output_root())
 
     @property
     def raw(self) -> Path:
@@ -86,6 +92,16 @@ class RunPaths:
         return self.home / "pipeline"
 
     @property
+    def run_lock(self) -> Path:
+        """Lock of the process that computes the run, and of its kernels."""
+        return self.pipeline / "lock"
+
+    @property
+    def warehouse_lock(self) -> Path:
+        """Lock of the process that simulates, compacts or builds marts; a notebook may do so outside of a run."""
+        return self.pipeline / "warehouse.lock"
+
+    @property
     def notebooks(self) -> Path:
         """Folder of the executed notebooks."""
         return self.home / "notebooks"
@@ -114,10 +130,29 @@ class RunPaths:
         """Folder of the figures `<topic>.<name>.json` (Plotly)."""
         return self.home / "figures"
 
+    def artefacts(self, notebook: str) -> Path:
+        """Names of the tables and figures that a notebook has written."""
+        return self.home / "artefacts" / f"{notebook}.json"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of findings and tables for spreadsheets."""
+        return self.home / "exports"
+
     @property
     def manifest(self) -> Path:
         """The run's manifest; written last."""
         return self.home / "manifest.json"
+
+    @property
+    def concluded(self) -> Path:
+        """The manifest that `findings.json` belongs to, while the run is being computed again."""
+        return self.pipeline / "concluded.json"
+
+    @property
+    def previous(self) -> Path:
+        """Manifest and findings of the last finished run of this name that found something else."""
+        return self.home / "previous.json"
 
     @property
     def report(self) -> Path:

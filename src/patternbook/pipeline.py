@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -21,11 +19,15 @@ from rich.console import Console
 from patternbook import tasks, usage
 from patternbook.board import Board
 from patternbook.digests import Digests
+from patternbook.disk import check_writable, writing
 from patternbook.errors import UserError
 from patternbook.findings import write_aside
 from patternbook.imports import notebook_code, source_files
+from patternbook.interruption import remove_leftovers
+from patternbook.locks import alone
 from patternbook.params import Params
 from patternbook.paths import RunPaths, project_root
+from patternbook.runs import keep_previous, read_state, write_manifest
 from patternbook.warehouse.contracts import MARTS
 
 FINDINGS = "findings"
@@ -81,12 +83,17 @@ class Failure:
 
 @dataclass
 class Outcome:
-    """What a run did. `html` and `pdf` are null unless the whole graph is done."""
+    """What a run did: the steps by how they ended, seconds of those that were at work, broken expectations by finding.
+
+    `html` and `pdf` are null unless the whole graph is done.
+    """
 
     ran: list[str] = field(default_factory=list)
+    current: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     html: Path | None = None
     pdf: Path | None = None
@@ -111,7 +118,7 @@ def run(
     """Bring a run up to date: notebooks, findings, report, manifest.
 
     `until` is the start of a notebook's name: only that one and those it needs are run, and nothing is merged or
-    rendered. Raises UserError for bad input and KeyboardInterrupt, at once, when interrupted.
+    rendered. Raises UserError for bad input, and where another process computes this run.
     """
     graph = _Graph(params, select(notebooks, until), Board(console or Console(stderr=True)))
     whole = until is None
@@ -122,6 +129,12 @@ def rerender(params: Params, *, notebooks: Iterable[Notebook] = NOTEBOOKS, conso
     """Render the report of an executed run again, current or not."""
     graph = _Graph(params, tuple(notebooks), Board(console or Console(stderr=True)))
     return graph.run([graph.report_step()], whole=True, force=True)
+
+
+def recompute(params: Params, *, notebooks: Iterable[Notebook] = NOTEBOOKS, console: Console | None = None) -> Outcome:
+    """Bring notebooks and findings up to date, and nothing that is made of them: no report, no manifest."""
+    graph = _Graph(params, tuple(notebooks), Board(console or Console(stderr=True)))
+    return graph.run([*graph.steps(whole=False), graph.findings_step()], whole=False)
 
 
 def explain(
@@ -160,18 +173,24 @@ def input_files(params: Params) -> list[Path]:
     return params.source.matches()
 
 
-def broken_expectations(params: Params, findings: dict[str, dict[str, Any]]) -> list[str]:
-    """One sentence for each finding that is not what `expect` says it must be."""
-    broken = []
+def written_to(params: Params) -> list[Path]:
+    """The folders that a run writes into; the disk of each must let it."""
+    paths = RunPaths.of(params.run)
+    return [paths.home, paths.report, *([paths.raw] if params.source.kind == "simulated" else [])]
+
+
+def broken_expectations(params: Params, findings: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """One sentence for each finding that is not what `expect` says it must be, by its id."""
+    broken = {}
     for name, bound in params.expect.items():
         finding = findings.get(name, {"value": None, "reason": "this run has no such finding"})
         value = finding["value"]
         if not isinstance(value, int | float):
-            broken.append(f"expect {name}: no number to compare ({finding.get('reason') or repr(value)})")
+            broken[name] = f"expect {name}: no number to compare ({finding.get('reason') or repr(value)})"
         elif bound.min is not None and value < bound.min:
-            broken.append(f"expect {name}: {value:,} is below the minimum {bound.min:,}")
+            broken[name] = f"expect {name}: {value:,} is below the minimum {bound.min:,}"
         elif bound.max is not None and value > bound.max:
-            broken.append(f"expect {name}: {value:,} is above the maximum {bound.max:,}")
+            broken[name] = f"expect {name}: {value:,} is above the maximum {bound.max:,}"
     return broken
 
 
@@ -187,38 +206,48 @@ class _Graph:
         self.usages = self.paths.pipeline / "usage"
         self.inputs = [] if params.source.kind == "simulated" else input_files(params)
         self.notes: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.lock: int | None = None
 
     def steps(self, whole: bool) -> list[tasks.Task]:
         """The notebooks, and for the whole graph what is made of them."""
         steps = [self._notebook_step(notebook) for notebook in self.notebooks]
-        return [*steps, self._findings_step(), self.report_step()] if whole else steps
+        return [*steps, self.findings_step(), self.report_step()] if whole else steps
 
     def run(self, steps: list[tasks.Task], *, whole: bool, force: bool = False) -> Outcome:
         """Run the steps that are not current, or all of them by `force`."""
-        workers = min(self.params.engine.threads, os.cpu_count() or 1)
-        with self.board.showing(), _stopping_kernels_when_interrupted():
-            reports = tasks.build(steps, self.paths.pipeline, workers=workers, force=force)
-        outcome = self._outcome(reports)
-        self.board.close()
-        if whole and not outcome.failures:
-            self._conclude(outcome)
-        self.digests.save()
+        check_writable(written_to(self.params))
+        with alone(self.paths.run_lock, self._refusal()) as self.lock:
+            remove_leftovers(self.paths)
+            workers = min(self.params.engine.threads, os.cpu_count() or 1)
+            with self.board.showing():
+                reports = tasks.build(steps, self.paths.pipeline, workers=workers, force=force)
+            outcome = self._outcome(reports)
+            self.board.close()
+            if whole and not outcome.failures:
+                self._conclude(outcome)
+            self.digests.save()
         return outcome
 
     def explain(self, steps: list[tasks.Task]) -> dict[str, list[str]]:
         """Why each step would run."""
-        reasons = tasks.explain(steps, self.paths.pipeline)
-        self.digests.save()
+        with alone(self.paths.run_lock, self._refusal()):
+            reasons = tasks.explain(steps, self.paths.pipeline)
+            self.digests.save()
         return reasons
+
+    def _refusal(self) -> str:
+        return f"run {self.params.run!r} is being computed by another process; wait for it"
 
     def _outcome(self, reports: list[ExecutionReport]) -> Outcome:
         """What pytask's reports say; what has not been at work is put on the board."""
-        outcome = Outcome(notes=self.notes)
+        outcome = Outcome(notes=self.notes, seconds=self.seconds)
         for report in reports:
             name = report.task.name
             if report.outcome == TaskOutcome.SUCCESS:
                 outcome.ran.append(name)
             elif report.outcome == TaskOutcome.SKIP_UNCHANGED:
+                outcome.current.append(name)
                 self.board.finish(name, "unchanged")
             elif report.outcome == TaskOutcome.SKIP_PREVIOUS_FAILED:
                 outcome.not_run.append(name)
@@ -231,8 +260,6 @@ class _Graph:
     def _conclude(self, outcome: Outcome) -> None:
         """Write the manifest when anything has run, check `expect`, tell where the report lies."""
         if outcome.ran or not self.paths.manifest.exists():
-            from patternbook.runs import write_manifest  # an unchanged run does not need it
-
             steps = [*(notebook.name for notebook in self.notebooks), FINDINGS, REPORT]
             write_manifest(self.params, input_files(self.params), usage.recall(self.usages, steps), self.digests)
         outcome.broken = broken_expectations(self.params, json.loads(self.paths.findings.read_text("utf-8")))
@@ -256,6 +283,8 @@ class _Graph:
             self.params.to_notebook(),
             threads=self.params.engine.threads,
             progress=self._progress(notebook.name),
+            minutes=self.params.execution.minutes_per_notebook,
+            lock=self.lock,
         )
 
     def _products(self, notebook: Notebook) -> list[Path]:
@@ -272,7 +301,8 @@ class _Graph:
     def _findings_part(self, notebook: Notebook) -> Path:
         return self.paths.findings_parts / f"{notebook.name}.json"
 
-    def _findings_step(self) -> tasks.Task:
+    def findings_step(self) -> tasks.Task:
+        """The notebooks' findings, merged."""
         parts = [self._findings_part(notebook) for notebook in self.notebooks]
         return self._step(FINDINGS, _measured(lambda: self._merge(parts)), (), parts, [self.paths.findings])
 
@@ -284,10 +314,11 @@ class _Graph:
                 raise ValueError(f"{twice[0]} is recorded by both {merged[twice[0]]['notebook']} and {part.stem}")
             merged |= found
         ordered = {name: merged[name] for name in sorted(merged)}
+        keep_previous(self.paths, ordered)
         write_aside(self.paths.findings, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
 
     def report_step(self) -> tasks.Task:
-        """The report, which depends on every parameter, since it prints them."""
+        """The report, which depends on every parameter, since it prints them, and on what it is compared with."""
         root = project_root()
         layout = [root / "_quarto.yml", *(root / "reports").glob("*.qmd")]
         layout += [file for folder in ("theme", "filters") for file in (root / "reports" / folder).rglob("*")]
@@ -299,13 +330,23 @@ class _Graph:
             self.paths.findings,
         ]
         sections = tuple(Params.model_fields)
-        return self._step(REPORT, _measured(self._render), sections, files, list(self._report_files()))
+        products = list(self._report_files())
+        return self._step(REPORT, _measured(self._render), sections, files, products, maybe=self._compared_with())
+
+    def _compared_with(self) -> list[Path]:
+        """What the report tells changes from. Raises UserError where the run to compare with is not finished."""
+        other = self.params.report.compare_with
+        if other is None:
+            return [self.paths.previous]
+        read_state(other)
+        return [RunPaths.of(other).findings, RunPaths.of(other).manifest]
 
     def _render(self) -> None:
         from patternbook.report import render_report  # an unchanged run needs no renderer
 
         hashes = {file: self.digests.of(file) or "" for file in input_files(self.params)}
-        self.notes += render_report(self.params, hashes).notes
+        with writing(self.paths.report):
+            self.notes += render_report(self.params, hashes).notes
 
     def _report_files(self) -> tuple[Path, Path]:
         return self.paths.report / "executive.html", self.paths.report / "executive.pdf"
@@ -317,16 +358,25 @@ class _Graph:
         reads: tuple[str, ...],
         files: list[Path],
         products: list[Path],
+        maybe: list[Path] | None = None,
     ) -> tasks.Task:
         values = {f"section {key!r}": value for key, value in self.params.section("run", *reads).items()}
         values["installed versions"] = _installed_versions()
 
         def step() -> None:
-            self.paths.manifest.unlink(missing_ok=True)  # from here on the run is no longer what it describes
-            with self.board.step(name, self._progress(name)):
-                usage.remember(self.usages, name, work())
+            self.digests.save()  # a large input is not hashed again by the run after a killed one
+            with suppress(FileNotFoundError):  # from here on the run is no longer what its manifest describes
+                self.paths.manifest.rename(self.paths.concluded)
+            started = time.monotonic()
+            try:
+                with self.board.step(name, self._progress(name)):
+                    usage.remember(self.usages, name, work())
+            finally:
+                self.seconds[name] = time.monotonic() - started
 
-        return tasks.task(name, step, values=values, files=files, products=products, digests=self.digests)
+        return tasks.task(
+            name, step, values=values, files=files, maybe=maybe or [], products=products, digests=self.digests
+        )
 
 
 def _measured(work: Callable[[], None]) -> Callable[[], usage.Usage]:
@@ -342,27 +392,3 @@ def _measured(work: Callable[[], None]) -> Callable[[], usage.Usage]:
 
 def _installed_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in COMPUTING_PACKAGES}
-
-
-@contextmanager
-def _stopping_kernels_when_interrupted() -> Iterator[None]:
-    """On Ctrl-C kill the kernels, which pytask would wait for, and raise KeyboardInterrupt when it has returned."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted = threading.Event()
-
-    def interrupt(*_: Any) -> None:
-        from patternbook.execution import stop_running_kernels
-
-        interrupted.set()
-        stop_running_kernels()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if interrupted.is_set():
-            raise KeyboardInterrupt

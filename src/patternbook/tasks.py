@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -16,7 +15,7 @@ import pytask
 from pytask import ExecutionReport, PathNode, PythonNode, TaskOutcome, TaskWithoutPath
 
 from patternbook.digests import Digests
-from patternbook.errors import UserError
+from patternbook.disk import writing
 from patternbook.paths import from_root
 
 WHY = {"missing": "is missing", "not_in_db": "is new", "changed": "has changed"}
@@ -43,6 +42,15 @@ class File(PathNode):
 
 
 @dataclass(kw_only=True)
+class MaybeFile(File):
+    """A file that need not be there; coming and going is a change."""
+
+    def state(self) -> str:
+        """The digest, or that there is no file."""
+        return super().state() or "missing"
+
+
+@dataclass(kw_only=True)
 class Value(PythonNode):
     """A named JSON value that a task is given, known by its content."""
 
@@ -60,10 +68,14 @@ def task(
     *,
     values: dict[str, Any],
     files: list[Path],
+    maybe: list[Path],
     products: list[Path],
     digests: Digests,
 ) -> Task:
-    """A task that calls `function` when one of `values`, `files` or `products` is not as it was left."""
+    """A task that calls `function` when one of `values`, `files` or `products` is not as it was left.
+
+    The files in `maybe` count like `files`, but need not be there.
+    """
     values = values | {"list of files": [from_root(file) for file in files]}  # pytask does not miss a file that is gone
     given: list[Any] = [
         Value(owner=name, name=key, value=json.dumps(value, sort_keys=True), hash=True) for key, value in values.items()
@@ -71,7 +83,10 @@ def task(
     return Task(
         name=name,
         function=lambda **_: function(),
-        depends_on={"given": given + _files(files, digests)},
+        depends_on={
+            "given": given + _files(files, digests),
+            "maybe": [MaybeFile(name=str(file), path=file, digests=digests) for file in maybe],
+        },
         produces={"made": _files(products, digests)},
     )
 
@@ -79,7 +94,7 @@ def task(
 def build(tasks: list[Task], state: Path, *, workers: int, force: bool = False) -> list[ExecutionReport]:
     """Run the tasks that are not current, or all of them by `force`, in `workers` threads; returns pytask's reports.
 
-    `state` is the folder where pytask keeps what it knows.
+    `state` is the folder where pytask keeps what it knows; one process at a time may use it.
     """
     backend = "threads" if workers > 1 else "none"
     return _pytask(tasks, state, n_workers=workers, parallel_backend=backend, force=force)
@@ -95,7 +110,7 @@ def explain(tasks: list[Task], state: Path) -> dict[str, list[str]]:
 def _pytask(tasks: list[Task], state: Path, **options: Any) -> list[ExecutionReport]:
     state.mkdir(parents=True, exist_ok=True)
     (state / "pyproject.toml").write_text("[tool.pytask.ini_options]\n")  # makes the folder pytask's root
-    with _alone(state), _quietly() as said:
+    with writing(state), _quietly() as said:
         session = pytask.build(
             tasks=tasks,
             paths=[state],
@@ -104,21 +119,11 @@ def _pytask(tasks: list[Task], state: Path, **options: Any) -> list[ExecutionRep
             verbose=0,
             **options,
         )
-    reports: list[ExecutionReport] = session.execution_reports
-    if session.exit_code != pytask.ExitCode.OK and not any(report.outcome == TaskOutcome.FAIL for report in reports):
-        raise RuntimeError(f"pytask could not run the graph:\n{said.getvalue()}")
+        reports: list[ExecutionReport] = session.execution_reports
+        failed = any(report.outcome == TaskOutcome.FAIL for report in reports)
+        if session.exit_code != pytask.ExitCode.OK and not failed:
+            raise RuntimeError(f"pytask could not run the graph:\n{said.getvalue()}")
     return reports
-
-
-@contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    """Keep a second process out of the same run. Raises UserError in the second one."""
-    with (state / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"run {state.parent.name!r} is being computed by another process; wait for it") from None
-        yield
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from patternbook.disk import aside
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -27,8 +29,8 @@ def peak_memory(pid: int | None) -> int | None:
 
 def remember(folder: Path, step: str, usage: Usage) -> None:
     """Keep what `step` took; one file a step, so that steps in parallel do not meet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{step}.json").write_text(json.dumps(asdict(usage)), "utf-8")
+    with aside(folder / f"{step}.json") as file:
+        file.write_text(json.dumps(asdict(usage)), "utf-8")
 
 
 def recall(folder: Path, steps: Iterable[str]) -> dict[str, Usage]:

@@ -19,6 +19,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATTERNBOOK_ROOT", str(root))
         patch.setattr("patternbook.report.quarto.is_installed", lambda: False)
+        earlier = {"eda.revenue": fake_run.finding(50_000, "currency", "Revenue", "02_eda#tbl-kpis")}
+        fake_run.lay_previous(paths, SIMULATED, fake_run.full_findings() | earlier)
         return Report(root, paths, render_report(SIMULATED))
 
 

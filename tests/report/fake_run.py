@@ -19,6 +19,7 @@ from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report import Rendered
 from patternbook.report.cells import HTML, MARKDOWN, PLOTLY
+from patternbook.runs import description
 from patternbook.theme import SANS_STACK
 
 PROJECT = Path(__file__).parents[2]
@@ -58,6 +59,13 @@ def lay_run(root: Path, params: Params, findings: dict[str, Finding], notebooks:
     file = {"file": "2024-07.csv", "bytes": 1_234_567, "sha256": "0f" * 32, "rows_read": 17_435}
     paths.compaction.write_text(json.dumps({"files": [file]}), "utf-8")
     return paths
+
+
+def lay_previous(paths: RunPaths, params: Params, findings: dict[str, Finding]) -> None:
+    """What an earlier execution of the run had found."""
+    manifest = {**description(params, {}), "run": params.run, "finished_at": "2026-11-23T10:00:00+00:00"}
+    dumped = {key: finding.model_dump() for key, finding in findings.items()}
+    paths.previous.write_text(json.dumps({"manifest": manifest, "findings": dumped}), "utf-8")
 
 
 def finding(value: Any, unit: str, label: str, place: str, **more: Any) -> Finding:

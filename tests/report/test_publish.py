@@ -69,8 +69,8 @@ def test_data_table_reads_arrays_of_numbers_and_either_orientation() -> None:
         "| a | 1\\.50 |  |",
         "| b | 2\\.00 | 7\\.00 |",
     ]
-    across = go.Figure(go.Bar(y=["a|b"], x=[3], orientation="h"))
-    assert "| a\\|b | 3\\.00 |" in data_table(across.to_plotly_json(), FORMATS)
+    across = go.Figure(go.Bar(y=["a|b &lt;i&gt;"], x=[3], orientation="h"))
+    assert "| a\\|b \\<i\\> | 3\\.00 |" in data_table(across.to_plotly_json(), FORMATS), "labels of charts are markup"
 
 
 def test_a_chrome_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

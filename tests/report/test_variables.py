@@ -6,8 +6,9 @@ import fake_run
 import pypandoc
 import yaml
 
+from patternbook.markup import escaped
 from patternbook.params import Params
-from patternbook.report.variables import NOT_COMPUTED, escaped, nested, variables
+from patternbook.report.variables import NOT_COMPUTED, nested, variables
 
 PARAMS = Params(run="trial", source={"kind": "simulated"}, report={"title": 'A "title" {with} *marks*'})
 

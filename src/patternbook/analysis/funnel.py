@@ -12,6 +12,7 @@ from patternbook.analysis import intervals
 from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.formats import Formats
+from patternbook.markup import escaped
 
 COUNTS = (
     "visitors",
@@ -312,14 +313,14 @@ def differ(groups: Groups) -> bool:
 
 
 def groups_answer(groups: Groups, formats: Formats) -> str:
-    """Whether conversion differs between the groups, in one sentence."""
+    """Whether conversion differs between the groups, in one sentence of Markdown."""
     known = groups.table.drop_nulls("conversion").sort("conversion", "group")
     if known.height < 2 or groups.p_value is None:
         return f"There are too few buyers by {groups.by} to compare conversion."
     low, high = known.row(0, named=True), known.row(-1, named=True)
     verdict = "more than" if differ(groups) else "no more than"
     return (
-        f"Conversion by {groups.by} runs from {formats.share(low['conversion'])} ({low['group']}) to "
-        f"{formats.share(high['conversion'])} ({high['group']}), {verdict} chance alone would set them apart "
+        f"Conversion by {groups.by} runs from {formats.share(low['conversion'])} ({escaped(low['group'])}) to "
+        f"{formats.share(high['conversion'])} ({escaped(high['group'])}), {verdict} chance alone would set them apart "
         f"(χ² test, {formats.p_value(groups.p_value)})."
     )

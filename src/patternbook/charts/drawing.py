@@ -16,11 +16,13 @@ from plotly.subplots import make_subplots
 
 from patternbook import theme
 from patternbook.formats import Formats
+from patternbook.markup import in_chart
 
 pio.renderers.default = "plotly_mimetype"  # notebooks keep the figure itself; the report decides how to draw it
 
 CONFIG = {"displayModeBar": False, "responsive": True}  # for plotly.io.to_html
 TITLE_SIZE, SUBTITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 17, 13, 13, 12
+LABEL_WIDTH = 32  # characters of a name beside its row; longer ones are cut, and whole in the hover text
 TITLE_WIDTH, SUBTITLE_WIDTH = 42, 62  # characters a line, so that a figure 360 pixels wide holds them
 ROW, LABELLED_ROW = 28, 76  # pixels of a row with its label beside it, above it
 PANEL, PANEL_GAP = 150, 72  # pixels of a panel, and of the room for ticks and title between two
@@ -74,11 +76,12 @@ def finished(
 ) -> go.Figure:
     """The figure with template, title, size and alt text.
 
+    `title` and `alt` are plain text; `subtitle` may hold the markup that Plotly reads.
     `height` is that of the plot without its heading, `gap` the room between the two, `right` the margin, in pixels.
     """
     head = textwrap.wrap(title, TITLE_WIDTH)
     below = _wrapped_markup(subtitle, SUBTITLE_WIDTH)
-    heading = "<br>".join(f"<b>{line}</b>" for line in head) + "".join(
+    heading = "<br>".join(f"<b>{in_chart(line)}</b>" for line in head) + "".join(
         f'<br><span style="font-size:{SUBTITLE_SIZE}px;color:{theme.MUTED}">{line}</span>' for line in below
     )
     top = HEAD_LINE * (len(head) + len(below)) + 6 + gap
@@ -123,7 +126,11 @@ def labelled_bars(
     colours: Sequence[str],
     bounds: Sequence[tuple[float, float] | None] = (),
 ) -> None:
-    """Horizontal bars from top to bottom, each with its label and text above it: room enough on a telephone."""
+    """Horizontal bars from top to bottom, each with its label and text above it: room enough on a telephone.
+
+    Labels and texts are plain.
+    """
+    labels, texts = [list(map(in_chart, entries)) for entries in (labels, texts)]
     rows = list(range(len(labels)))
     figure.add_trace(
         go.Bar(
@@ -217,6 +224,11 @@ def panel_title(figure: go.Figure, row: int, text: str) -> None:
         showarrow=False,
         font={"size": TEXT_SIZE, "color": theme.INK},
     )
+
+
+def short(name: str) -> str:
+    """A name of unknown origin for an axis: plain, and no longer than `LABEL_WIDTH`."""
+    return in_chart(name if len(name) <= LABEL_WIDTH else f"{name[: LABEL_WIDTH - 1]}…")
 
 
 def axis(letter: str, row: int) -> str:

@@ -10,6 +10,7 @@ from patternbook.analysis import intervals
 from patternbook.analysis.funnel import BOUGHT_BY_ANY_WAY, RATES, Groups, Published, Step, differ, steps
 from patternbook.charts import drawing
 from patternbook.formats import Formats
+from patternbook.markup import in_chart
 
 
 def funnel(result: Published, formats: Formats) -> go.Figure:
@@ -58,7 +59,10 @@ def funnel_groups(groups: Groups, overall: Published, formats: Formats) -> go.Fi
             figure.add_vline(everyone.value, row=row, col=1, line={"color": theme.MUTED, "width": 1, "dash": "dot"})
         all_customers = f", all customers {formats.share(everyone.value)}" if everyone else ""
         drawing.panel_title(figure, row, f"{label}{all_customers}")
-    figure.update_yaxes(tickfont={"color": theme.INK}, type="category", showgrid=False, range=[-0.6, len(names) - 0.4])
+    categories = list(map(in_chart, names))
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=categories)
+    figure.update_yaxes(tickvals=categories, ticktext=list(map(drawing.short, names)), tickfont={"color": theme.INK})
+    figure.update_yaxes(showgrid=False, range=[-0.6, len(names) - 0.4])
     best = table.drop_nulls("conversion").sort("conversion", "group")
     title = f"No clear difference in conversion by {groups.by}"
     if best.height > 1 and differ(groups):
@@ -87,7 +91,7 @@ def _dots_with_intervals(figure: go.Figure, row: int, table: pl.DataFrame, name:
     figure.add_trace(
         go.Scatter(
             x=value,
-            y=shown["group"].to_list(),
+            y=list(map(in_chart, shown["group"])),
             mode="markers",
             marker={"size": 8, "color": theme.BLUE},
             error_x={
@@ -100,7 +104,7 @@ def _dots_with_intervals(figure: go.Figure, row: int, table: pl.DataFrame, name:
                 "width": 0,
             },
             hovertext=[
-                f"{group}: {formats.share(rate, (ends[0], ends[1]))}"
+                f"{in_chart(group)}: {formats.share(rate, (ends[0], ends[1]))}"
                 for group, rate, *ends in zip(shown["group"], value, low, high, strict=True)
             ],
             hoverinfo="text",
@@ -114,7 +118,7 @@ def _dots_with_intervals(figure: go.Figure, row: int, table: pl.DataFrame, name:
             figure,
             text,
             x=1,
-            y=group,
+            y=in_chart(group),
             xref="paper",
             yref=drawing.axis("y", row),
             xanchor="left",

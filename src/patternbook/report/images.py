@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from patternbook.formats import Formats
-from patternbook.report.variables import escaped
+from patternbook.markup import escaped
 
 WIDTH = 800  # pixels; a text column of the PDF is 160 mm, so 12 px type prints at 7 pt
 HEIGHT = 420  # pixels, of a figure that does not say
@@ -95,17 +96,23 @@ def data_table(figure: FigureJson, formats: Formats) -> str:
     )
 
 
-def pipe_table(header: list[str], rows: list[list[str]], alignment: str) -> str:
-    """A pipe table of Markdown cells; `alignment` has one of l, r, c a column."""
-    rule = {"l": ":---", "r": "---:", "c": ":---:"}
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, [rule[side] for side in alignment], *rows])
+def pipe_table(header: list[str], rows: list[list[str]], alignment: str, widths: Sequence[int] = ()) -> str:
+    """A pipe table of Markdown cells; `alignment` has one of l, r, c a column, `widths` are relative."""
+    rule = {"l": ":{}", "r": "{}:", "c": ":{}:"}
+    dashes = ["-" * width for width in widths or [3] * len(header)]
+    rules = [rule[side].format(line) for side, line in zip(alignment, dashes, strict=True)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rules, *rows])
 
 
 def _series(number: int, trace: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     across = trace.get("orientation") == "h" or trace.get("type") == "funnel"
     categories, values = (_array(trace.get(axis)) for axis in ("yx" if across else "xy"))
     name = str(trace.get("name") or f"Series {number}")
-    return name, {str(category): value for category, value in zip_longest(categories, values) if category is not None}
+    return name, {
+        html.unescape(str(category)): value
+        for category, value in zip_longest(categories, values)
+        if category is not None
+    }
 
 
 def _array(values: Any) -> list[Any]:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from patternbook.markup import fenced
 from patternbook.report.cells import Notebook, code_cell
 from patternbook.report.pandoc import embedded, to_html
-from patternbook.report.publish import FENCE, NOTEBOOKS, PLOTLY_JS
+from patternbook.report.publish import NOTEBOOKS, PLOTLY_JS
 from patternbook.report.template import front_matter
 
 TITLE = re.compile(r"^#\s+(?P<title>.+)$", re.MULTILINE)
@@ -48,4 +49,4 @@ def _folded(code: str) -> str:
     if not code:
         return ""
     fold, end = "<details class='code'><summary>Code</summary>", "</details>"
-    return f"```{{=html}}\n{fold}\n```\n\n{FENCE} python\n{code}\n{FENCE}\n\n```{{=html}}\n{end}\n```"
+    return f"```{{=html}}\n{fold}\n```\n\n{fenced(code, 'python')}\n\n```{{=html}}\n{end}\n```"

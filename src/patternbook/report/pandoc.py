@@ -9,6 +9,7 @@ from pathlib import Path
 import pypandoc
 import typst
 
+from patternbook.markup import fenced
 from patternbook.report.cells import MARKDOWN, Cell, Notebook, data_of, labelled
 from patternbook.report.template import EMBED, VAR, cell_name
 from patternbook.report.variables import Variables
@@ -60,7 +61,7 @@ def _shown(output: Mapping[str, object]) -> str:
     if MARKDOWN in data:
         return str(data[MARKDOWN])
     text = str(output.get("text") or data.get("text/plain", "")).rstrip()
-    return f"```````` text\n{text}\n````````"
+    return fenced(text, "text")
 
 
 def to_html(text: str, project: Path, folder: Path) -> str:

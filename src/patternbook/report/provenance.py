@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 from patternbook import __version__
 from patternbook.findings import Finding
 from patternbook.formats import Formats
+from patternbook.markup import escaped
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report.cells import Notebook, new_notebook, new_result, new_text
 from patternbook.report.images import pipe_table
-from patternbook.report.variables import anchor, escaped, number
+from patternbook.report.variables import anchor, number
 from patternbook.runs import git_state
 
 NAME = "00_provenance"
@@ -32,19 +33,20 @@ def provenance(
     cells = [
         new_text(
             "# Provenance\n\nWhere the run's numbers come from: its input, its parameters, the software, and every "
-            "finding with its kind, its interval and the cell that computed it."
+            "finding with its kind, its interval and the cell that computed it. What tables, columns and findings "
+            "mean is in the [data dictionary](notebooks/00_dictionary.html)."
         ),
         *_sources(paths, hashes, formats),
         *_left_out(findings),
-        _table(
+        table_cell(
             "tbl-settings",
             "What the parameter file says. Every other key has its default.",
             ["Key", "Value"],
-            _settings(params.model_dump(mode="json", by_alias=True, exclude_defaults=True)),
+            settings(params.model_dump(mode="json", by_alias=True, exclude_defaults=True)),
             "ll",
         ),
-        _table("tbl-versions", "The software that computed this run.", ["Part", "Version"], _versions(), "ll"),
-        _table(
+        table_cell("tbl-versions", "The software that computed this run.", ["Part", "Version"], _versions(), "ll"),
+        table_cell(
             "tbl-numbers",
             "Every number of this run. The identifier is the same in every run.",
             ["Finding", "Value", "95% interval", "n", "Kind", "Computed in"],
@@ -52,15 +54,24 @@ def provenance(
             "lrrrll",
             markup=True,
         ),
-        _table(
+        table_cell(
             "tbl-parameters",
             "Every parameter of this run, defaults included.",
             ["Key", "Value"],
-            _settings(params.model_dump(mode="json", by_alias=True)),
+            settings(params.model_dump(mode="json", by_alias=True)),
             "ll",
         ),
     ]
     return new_notebook(cells)
+
+
+def facts(params: Params, findings: Mapping[str, Finding]) -> list[list[str]]:
+    """What a run is, as rows of key and value: its name, the dates of its data, every parameter."""
+    about = [["run", params.run], ["patternbook", __version__]]
+    for key, finding_id in (("data from", "eda.first_event"), ("data to", "eda.last_event")):
+        if finding_id in findings and findings[finding_id].value is not None:
+            about.append([key, str(findings[finding_id].value)])
+    return about + settings(params.model_dump(mode="json", by_alias=True))
 
 
 def _sources(paths: RunPaths, hashes: Mapping[Path, str], formats: Formats) -> Iterator[Any]:
@@ -72,11 +83,11 @@ def _sources(paths: RunPaths, hashes: Mapping[Path, str], formats: Formats) -> I
     by_name = {file.name: digest[:HASH_DIGITS] for file, digest in hashes.items()}
     shown = [by_name.get(file["file"], "") for file in files]
     if not any(shown):
-        yield _table("tbl-sources", "The files that went in.", ["File", "Size", "Rows"], rows, "lrr")
+        yield table_cell("tbl-sources", "The files that went in.", ["File", "Size", "Rows"], rows, "lrr")
         return
     caption = "The files that went in, with the first digits of their SHA-256."
     rows = [[*row, digest] for row, digest in zip(rows, shown, strict=True)]
-    yield _table("tbl-sources", caption, ["File", "Size", "Rows", "SHA-256"], rows, "lrrl")
+    yield table_cell("tbl-sources", caption, ["File", "Size", "Rows", "SHA-256"], rows, "lrrl")
 
 
 def _left_out(findings: Mapping[str, Finding]) -> Iterator[Any]:
@@ -87,20 +98,29 @@ def _left_out(findings: Mapping[str, Finding]) -> Iterator[Any]:
             reasons.setdefault(finding.reason or "", []).append(finding.label)
     if reasons:
         rows = [[", ".join(dict.fromkeys(labels)), reason] for reason, labels in reasons.items()]
-        yield _table("tbl-left-out", "What this run leaves out, and why.", ["Left out", "Why"], rows, "ll")
+        yield table_cell("tbl-left-out", "What this run leaves out, and why.", ["Left out", "Why"], rows, "ll")
 
 
-def _table(label: str, caption: str, header: list[str], rows: list[list[str]], sides: str, markup: bool = False) -> Any:
+def table_cell(
+    label: str,
+    caption: str,
+    header: list[str],
+    rows: list[list[str]],
+    sides: str,
+    markup: bool = False,
+    widths: Sequence[int] = (),
+) -> Any:
     """A cell with a table; its rows are plain text, or Markdown where `markup` says so."""
     cells = rows if markup else [[escaped(cell) for cell in row] for row in rows]
-    return new_result(label, caption, pipe_table(header, cells, sides))
+    return new_result(label, caption, pipe_table(header, cells, sides, widths))
 
 
-def _settings(values: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
+def settings(values: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
+    """Parameters as rows of dotted key and value; those without a value are left out."""
     rows: list[list[str]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
-            rows += _settings(value, f"{prefix}{key}.")
+            rows += settings(value, f"{prefix}{key}.")
         elif value is not None and value != []:
             rows.append([f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)])
     return rows

@@ -12,6 +12,7 @@ import plotly.io as pio
 from plotly.offline import get_plotlyjs
 
 from patternbook.formats import Formats
+from patternbook.markup import attribute, fenced
 from patternbook.report import images
 from patternbook.report.cells import (
     HTML,
@@ -26,9 +27,7 @@ from patternbook.report.cells import (
     markdown_output,
     write_notebook,
 )
-from patternbook.report.variables import attribute
 
-FENCE = "`" * 8
 SCREEN = '::: {.content-visible when-format="html"}'
 PAPER = '::: {.content-visible unless-format="html"}'
 STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)  # a table's look is the theme's, not the notebook's
@@ -120,7 +119,7 @@ def _output(output: Output, figures: Iterator[Figure], paper: Mapping[str, str])
 
 
 def _raw_html(text: str) -> str:
-    return f"{FENCE}{{=html}}\n{text.strip()}\n{FENCE}"
+    return fenced(text.strip(), "{=html}")
 
 
 def _interactive(figure: Figure) -> str:

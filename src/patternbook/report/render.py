@@ -8,24 +8,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
 import yaml
 
 from patternbook.errors import UserError
-from patternbook.findings import read_findings, write_aside
+from patternbook.exports import write_exports
+from patternbook.findings import Artefacts, read_artefacts, read_findings, write_aside
 from patternbook.formats import Formats
+from patternbook.markup import escaped
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report import pandoc, quarto
 from patternbook.report.cells import MARKDOWN, Notebook, data_of, labelled, read_notebook
+from patternbook.report.dictionary import NAME as DICTIONARY
+from patternbook.report.dictionary import dictionary
 from patternbook.report.pages import write_pages
 from patternbook.report.provenance import NAME as PROVENANCE
-from patternbook.report.provenance import provenance
+from patternbook.report.provenance import facts, provenance
 from patternbook.report.publish import PLOTLY_JS, publish
-from patternbook.report.template import check_references, conditions, front_matter, resolve_conditions
-from patternbook.report.variables import Variables, escaped, nested, variables
+from patternbook.report.since import NAME as CHANGES
+from patternbook.report.since import since
+from patternbook.report.template import check_references, conditions, front_matter, headlines, resolve_conditions
+from patternbook.report.variables import Variables, nested, variables
+from patternbook.runs import State, baseline_of, description
 
 DOCUMENT = "executive"
 VARIABLES = "_variables.yml"
+EXPORTS = "exports"  # folder of the downloads, beside the report
 QUARTO_PROJECT = "_quarto.yml"
 
 
@@ -49,13 +58,13 @@ class Sources(NamedTuple):
 
 
 def render_report(params: Params, hashes: Mapping[Path, str] | None = None) -> Rendered:
-    """Publish and render an executed run: `executive.html`, `executive.pdf` and a page for each notebook.
+    """Publish and render an executed run: `executive.html`, `executive.pdf`, a page for each notebook, and exports.
 
     `hashes` are the SHA-256 of the source files, which the report shows where they are known.
 
     Everything is made aside, in a copy of what `quarto render` would see at the project's root, and then swapped in:
-    as `reports/<run>/`, as `reports/latest/`, and as `_variables.yml`. Raises UserError where the run has not been
-    executed.
+    as `reports/<run>/`, as `reports/latest/`, as the run's `exports/`, and as `_variables.yml`. Raises UserError where
+    the run has not been executed.
     """
     paths = RunPaths.of(params.run)
     with _stage(paths) as project:
@@ -86,11 +95,19 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     folder = project / "reports" / paths.latest.name
     formats = Formats(params.currency.code, params.currency.locale)
     trace = provenance(params, findings, paths, hashes)
-    published = publish({**executed, PROVENANCE: trace}, folder, project / "reports" / "theme" / "fonts", formats)
-
+    artefacts = read_artefacts(paths, executed)
+    made = {PROVENANCE: trace, DICTIONARY: dictionary(params, findings, artefacts, paths)}
     template = (paths.root / "reports" / f"{DOCUMENT}.qmd").read_text("utf-8")
+    now = State(description(params, hashes), findings)
+    moved = since(params, now, baseline_of(params), headlines(template))
+    if moved:
+        made[CHANGES] = moved.notebook
+    published = publish({**executed, **made}, folder, project / "reports" / "theme" / "fonts", formats)
+    write_exports(findings, _tables(artefacts, paths), facts(params, findings), folder / EXPORTS)
+
     values = variables(params, findings, conditions(template)) | _reasons_of_cells(executed)
-    cells = _available(executed) | {f"{PROVENANCE}.{label}" for label in labelled(trace)}
+    values |= moved.values if moved else {}
+    cells = _available(executed) | {f"{name}.{label}" for name, book in made.items() for label in labelled(book)}
     body = resolve_conditions(template, lambda subject: subject in values or subject in cells)
     check_references(body, values, cells)
 
@@ -108,6 +125,15 @@ def _executed(params: Params, paths: RunPaths) -> dict[str, Notebook]:
     if not files or not paths.findings.exists():
         raise UserError(f"run {params.run!r} has not been executed: `patternbook run {params.file}` does it")
     return {file.stem: read_notebook(file) for file in files}
+
+
+def _tables(artefacts: Mapping[str, Artefacts], paths: RunPaths) -> dict[str, pl.DataFrame]:
+    """The run's result tables by id, in the notebooks' order."""
+    return {
+        table_id: pl.read_parquet(paths.tables / f"{table_id}.parquet")
+        for written in artefacts.values()
+        for table_id in sorted(written.tables)
+    }
 
 
 def _available(executed: Mapping[str, Notebook]) -> set[str]:
@@ -155,6 +181,7 @@ def _swap_in(sources: Sources, paths: RunPaths) -> None:
     """Put the finished report into its places."""
     for target in (paths.report, paths.latest):
         _replace(target, sources.document.parent)
+    _replace(paths.exports, sources.document.parent / EXPORTS)
     write_aside(paths.root / VARIABLES, (sources.project / VARIABLES).read_text("utf-8"))
 
 

@@ -26,6 +26,12 @@ def conditions(text: str) -> set[str]:
     return {match["subject"] for match in CONDITION.finditer(text)}
 
 
+def headlines(text: str) -> list[str]:
+    """The findings that the template shows as key figures, in its order."""
+    names = (match["name"] for match in VAR.finditer(text))
+    return [name.removeprefix("kpi.") for name in names if name.startswith("kpi.")]
+
+
 def resolve_conditions(text: str, has: Callable[[str], bool]) -> str:
     """Keep the parts whose condition holds, without their fences, and drop the others.
 

@@ -5,7 +5,6 @@ Values are Markdown: Quarto parses `_variables.yml` so, and the Pandoc fallback 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from patternbook import __version__
 from patternbook.findings import Finding
 from patternbook.formats import Formats
+from patternbook.markup import attribute, code, escaped
 from patternbook.params import Params
 from patternbook.paths import project_root
 
@@ -55,11 +55,6 @@ def nested(values: Variables) -> dict[str, Any]:
             place = place.setdefault(part, {})
         place[last] = text
     return tree
-
-
-def escaped(text: str) -> str:
-    """Plain text as Markdown that shows it as it is."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(text).split()))
 
 
 def number(finding: Finding, formats: Formats) -> tuple[str, str]:
@@ -131,11 +126,6 @@ def _change(change: Finding, formats: Formats) -> str:
     return f"[{escaped(f'{shown} on the period before')}]{{.change .{direction}}}"
 
 
-def attribute(text: str) -> str:
-    """Plain text for a quoted attribute or title in Markdown."""
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace("\\", "&#92;")
-
-
 def _flat(values: Mapping[str, Any], formats: Formats, prefix: str = "") -> Iterable[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -166,7 +156,7 @@ def _run_facts(params: Params, findings: Mapping[str, Finding], formats: Formats
     facts = {
         "name": escaped(params.run),
         "confidence": escaped(formats.compact(CONFIDENCE, "share")),
-        "command": f"`patternbook run {_from_root(params.file)}`",
+        "command": code(f"patternbook run {_from_root(params.file)}"),
         "version": escaped(__version__),
     }
     if params.source.kind == "simulated":

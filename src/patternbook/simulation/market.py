@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from patternbook.disk import writing
 from patternbook.errors import UserError
 from patternbook.params import Simulated
 from patternbook.simulation import truth
@@ -37,7 +38,7 @@ def simulate(source: Simulated, target: Path, progress: Progress | None = None) 
     folder already holds this simulation. `progress` is told the share that is done. Everything is written into
     `<target>.partial` and renamed, so that a run that is killed leaves nothing that looks finished.
 
-    Raises UserError when `target` holds files that no simulation wrote.
+    Raises UserError when `target` holds files that no simulation wrote, or the disk is full.
     """
     description = _description(source)
     if _is_current(target, description):
@@ -45,13 +46,17 @@ def simulate(source: Simulated, target: Path, progress: Progress | None = None) 
     _check_replaceable(target)
     aside = target.with_name(target.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    _write_market(source, aside, progress or (lambda share: None))
-    sizes = {file.name: file.stat().st_size for file in sorted(aside.iterdir())}
-    _write_json(aside / MARKER, {**description, "files": sizes})
-    if target.exists():
-        shutil.rmtree(target)
-    aside.rename(target)
+    try:
+        with writing(target.parent):
+            aside.mkdir(parents=True)
+            _write_market(source, aside, progress or (lambda share: None))
+            sizes = {file.name: file.stat().st_size for file in sorted(aside.iterdir())}
+            _write_json(aside / MARKER, {**description, "files": sizes})
+            if target.exists():
+                shutil.rmtree(target)
+            aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     return sorted(target.glob("*.csv"))
 
 

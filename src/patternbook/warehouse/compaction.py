@@ -26,8 +26,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from patternbook import __version__
+from patternbook.disk import writing
 from patternbook.errors import UserError
 from patternbook.findings import write_aside
+from patternbook.locks import alone_in_warehouse
 from patternbook.params import Clickstream, Params, Quality, Simulated, Transactions
 from patternbook.paths import RunPaths
 from patternbook.progress import Progress
@@ -51,6 +53,7 @@ from patternbook.warehouse.staging import (
 BLOCK = 524_288  # rows
 ROW_GROUP = 524_288
 DICTIONARY_PAGE = 8 * 2**20  # room for the ids of a large catalogue in one dictionary
+LONGEST_STEM = 50  # characters of a source file's name in that of its events, of four bytes each at most
 ENUM_LIMIT = 10_000  # a dimension of more values stays text
 _BELOW_ALL = -(2**63)
 SORT_ORDER = ("customer_id", "seconds", "session_key", "product_id", "event_code", "row_hash")
@@ -119,18 +122,20 @@ def read_compaction(paths: RunPaths) -> Compaction:
 def compact(params: Params, progress: Progress = lambda step, share: None) -> Compaction:
     """Compact the run's source files; returns at once when the events are current.
 
-    Raises UserError naming file and line or key; then nothing of an earlier log is touched.
+    Raises UserError naming file and line or key, or where another process is at it; then nothing of an earlier log
+    is touched.
     """
     paths = RunPaths.of(params.run)
-    if isinstance(params.source, Simulated):
-        from patternbook.simulation import simulate
+    with alone_in_warehouse(paths), writing(paths.home):
+        if isinstance(params.source, Simulated):
+            from patternbook.simulation import simulate
 
-        simulate(params.source, paths.raw, lambda share: progress("simulate", share))
-    source = readable_source(params, paths)
-    files = source_files(source)
-    key = _key(source, params.quality, files)
-    current = _current(paths, key)
-    return current if current else _Run(params, paths, source, files, key, progress).compact()
+            simulate(params.source, paths.raw, lambda share: progress("simulate", share))
+        source = readable_source(params, paths)
+        files = source_files(source)
+        key = _key(source, params.quality, files)
+        current = _current(paths, key)
+        return current if current else _Run(params, paths, source, files, key, progress).compact()
 
 
 def _current(paths: RunPaths, key: str) -> Compaction | None:
@@ -163,7 +168,7 @@ def _events_name(number: int, label: str) -> str:
     """Name of the Parquet file with the events of a source file."""
     bare = Path(label).name.split(".", maxsplit=1)[0]
     stem = "".join(char if char.isalnum() or char in "-_" else "_" for char in bare)
-    return f"{number:04d}-{stem}.parquet"
+    return f"{number:04d}-{stem[:LONGEST_STEM]}.parquet"
 
 
 @dataclass

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `type` is an engine type in DuckDB's spelling."""
+    """One column. `type` is an engine type in DuckDB's spelling.
+
+    `unit` is one of `formats.Unit`; that of money and of times follows from their type, and a count is one of what
+    its meaning names.
+    """
 
     name: str
     type: str
     meaning: str
     nullable: bool = False
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ EVENTS = Contract(
         Column(
             "event_name",
             "VARCHAR",
-            "the source's own name where it says more; `cancellation` on the lines of "
+            "the source's own name where it says more; cancellation on the lines of "
             "an order that takes an earlier one back",
             nullable=True,
         ),
@@ -57,7 +62,13 @@ EVENTS = Contract(
         Column("device", "VARCHAR", "device, where the source has it", nullable=True),
         Column("channel", "VARCHAR", "marketing channel, where the source has it", nullable=True),
         Column("region", "VARCHAR", "region, where the source has it", nullable=True),
-        Column("discount", "DOUBLE", "discount as a share of the list price, where the source has it", nullable=True),
+        Column(
+            "discount",
+            "DOUBLE",
+            "discount as a share of the list price, where the source has it",
+            nullable=True,
+            unit="share",
+        ),
     ),
 )
 
@@ -72,6 +83,28 @@ PRODUCTS = Contract(
         Column("category_code", "VARCHAR", "category path such as electronics.audio.headphone", nullable=True),
         Column("brand", "VARCHAR", "brand", nullable=True),
         Column("name", "VARCHAR", "name or description", nullable=True),
+    ),
+)
+
+CUSTOMERS = Contract(
+    name="customers",
+    meaning="one row a known customer: what the source says of them",
+    key=("customer_id",),
+    columns=(
+        Column("customer_id", "BIGINT", "the customer"),
+        Column("source_id", "VARCHAR", "the source's own id", nullable=True),
+    ),
+)
+
+REJECTS = Contract(
+    name="rejects",
+    meaning="one row a source row that became no event",
+    key=(),
+    columns=(
+        Column("file", "VARCHAR", "name of the source file"),
+        Column("line", "BIGINT", "line of the file, as an editor counts; in a table file the row, from 1"),
+        Column("reason", "VARCHAR", "why it was rejected"),
+        Column("raw", "VARCHAR", "its text, customers masked; empty where a rule of the section quality rejected it"),
     ),
 )
 
@@ -114,7 +147,7 @@ MARTS: dict[str, Contract] = {
                 Column("first_event_at", "TIMESTAMP", "first event, UTC"),
                 Column("last_event_at", "TIMESTAMP", "last event, UTC"),
                 Column("sessions", "BIGINT", "sessions"),
-                Column("active_days", "BIGINT", "days with an event, in the shop's local time"),
+                Column("active_days", "BIGINT", "days with an event, in the shop's local time", unit="days"),
                 *_COUNTS,
                 Column("first_view_at", "TIMESTAMP", "first view, UTC", nullable=True),
                 Column("first_cart_at", "TIMESTAMP", "first cart event, UTC", nullable=True),
@@ -144,7 +177,7 @@ MARTS: dict[str, Contract] = {
                 Column("price", MONEY, "unit price", nullable=True),
                 Column("quantity", "INTEGER", "units; negative = returned"),
                 Column("amount", MONEY, "line total", nullable=True),
-                Column("discount", "DOUBLE", "discount as a share", nullable=True),
+                Column("discount", "DOUBLE", "discount as a share of the list price", nullable=True, unit="share"),
                 Column("cancelled", "BOOLEAN", "the line belongs to a cancelled order"),
             ),
         ),

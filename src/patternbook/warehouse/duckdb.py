@@ -13,11 +13,14 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from patternbook.disk import aside, no_space, trouble
 from patternbook.errors import UserError
 from patternbook.params import Engine as EngineParams
 from patternbook.warehouse.engine import literal
 
 ROW_GROUP = 262_144
+OUT_OF_MEMORY = "Out of Memory Error"  # an Arrow reader hands DuckDB's error on as one of its own
+SPILL_LIMIT = "max_temp_directory_size"
 
 
 class DuckEngine:
@@ -46,12 +49,26 @@ class DuckEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        problem = self._problem(error)
         self.close()
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise UserError(
-                f"engine.memory_limit ({self._memory_limit}) is too small for this input, even with spilling: "
-                "raise it, for example --set engine.memory_limit=8GB"
-            ) from error
+        if problem:
+            raise problem from error
+
+    def _problem(self, error: BaseException | None) -> UserError | None:
+        """What a user can do about an error that comes of want of memory or disk; None for any other."""
+        while error:
+            text = str(error)
+            if SPILL_LIMIT in text:
+                return no_space(self._scratch)
+            if isinstance(error, duckdb.OutOfMemoryException) or OUT_OF_MEMORY in text:
+                return UserError(
+                    f"engine.memory_limit ({self._memory_limit}) is too small for this input, even with spilling: "
+                    "raise it, or lower engine.threads, for example --set engine.memory_limit=8GB"
+                )
+            if problem := trouble(error, self._scratch):
+                return problem
+            error = error.__cause__ or error.__context__
+        return None
 
     def view(self, name: str, query: str) -> None:
         """Give a query a name."""
@@ -63,13 +80,11 @@ class DuckEngine:
 
     def copy(self, query: str, target: Path) -> None:
         """Write the query's rows to one Parquet file, in the query's order; written aside and renamed."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(target.name + ".partial")
-        self.connection.execute(
-            f"COPY ({query}) TO {literal(str(aside))} "
-            f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP})"
-        )
-        aside.rename(target)
+        with aside(target) as file:
+            self.connection.execute(
+                f"COPY ({query}) TO {literal(str(file))} "
+                f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE {ROW_GROUP})"
+            )
 
     @contextmanager
     def watched(self, report: Callable[[float], None]) -> Iterator[None]:

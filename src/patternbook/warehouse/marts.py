@@ -13,8 +13,10 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
+from patternbook.disk import writing
 from patternbook.errors import UserError
 from patternbook.findings import write_aside
+from patternbook.locks import alone_in_warehouse
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.progress import Progress
@@ -56,13 +58,18 @@ ACCOUNTING = {
 def build_marts(params: Params, progress: Progress = lambda step, share: None) -> None:
     """Build all marts from the run's compacted events; returns at once when they are current.
 
-    Raises UserError where period or filter is impossible or leaves no events.
+    Raises UserError where period or filter is impossible or leaves no events, or where another process is at it.
     """
     paths = RunPaths.of(params.run)
     condition = filter_condition(params)
     key = _key(params, read_compaction(paths).key)
     if _current(paths, key):
         return
+    with alone_in_warehouse(paths), writing(paths.home):
+        _build(params, paths, condition, key, progress)
+
+
+def _build(params: Params, paths: RunPaths, condition: str, key: str, progress: Progress) -> None:
     stamp = paths.marts / "marts.json"
     stamp.unlink(missing_ok=True)
     paths.marts.mkdir(parents=True, exist_ok=True)

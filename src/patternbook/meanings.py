@@ -1,0 +1,156 @@
+"""What each result table and each of its columns means. A table that a notebook records has its entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from patternbook.formats import Unit
+
+
+class Meaning(NamedTuple):
+    """What a column holds. A column without a unit holds words, names or marks."""
+
+    text: str
+    unit: Unit | None = None
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """A result table: what a row is, and its columns by name."""
+
+    meaning: str
+    columns: Mapping[str, Meaning]
+
+
+_ACTIVITY = {
+    "customers": Meaning("distinct known customers; null where they are fewer than privacy.minimum_group", "count"),
+    "orders": Meaning("orders that start then; null where there are few customers", "count"),
+    "revenue": Meaning("sum of amounts, net of returns; null where there are few customers", "currency"),
+    "whole": Meaning("whether the data cover it from its start to its end"),
+    "customers_average": Meaning("mean of customers over eda.trend_days rows up to this one", "number"),
+    "revenue_average": Meaning("mean of revenue over eda.trend_days rows up to this one", "currency"),
+}
+
+
+def _rate(name: str, meaning: str) -> dict[str, Meaning]:
+    return {
+        name: Meaning(f"{meaning}; null where too few to publish", "share"),
+        f"{name}_low": Meaning("lower end of its 95% interval (Wilson)", "share"),
+        f"{name}_high": Meaning("upper end of its 95% interval (Wilson)", "share"),
+    }
+
+
+RESULT_TABLES: dict[str, ResultTable] = {
+    "compaction.bytes": ResultTable(
+        "one row a saving of compaction, in the order in which they add up",
+        {
+            "step": Meaning("the saving's short name"),
+            "bytes_per_event": Meaning("bytes that an event takes after it", "bytes"),
+            "label": Meaning("the saving as the chart names it"),
+            "saved": Meaning("what it saves of the bytes before it; negative where it costs some", "share"),
+        },
+    ),
+    "compaction.checks": ResultTable(
+        "one row a rule of the section quality in the parameter file",
+        {
+            "check": Meaning("key of the rule"),
+            "meaning": Meaning("what was seen in the row"),
+            "action": Meaning("what happens to such rows: keep or reject"),
+            "rows": Meaning("rows that break the rule", "count"),
+            "revenue": Meaning("revenue in these rows", "currency"),
+        },
+    ),
+    "compaction.files": ResultTable(
+        "one row a source file; rows_read = rows_kept + rows_rejected + duplicates_dropped",
+        {
+            "file": Meaning("name of the file"),
+            "bytes": Meaning("its size", "bytes"),
+            "rows_read": Meaning("rows in it, without the header", "count"),
+            "rows_kept": Meaning("rows that became events", "count"),
+            "rows_rejected": Meaning("rows that could not be read, or that a rule rejects", "count"),
+            "duplicates_dropped": Meaning("exact duplicates of another row, dropped", "count"),
+            "duplicates_revenue": Meaning("revenue that the duplicates would have added", "currency"),
+            "first_event": Meaning("earliest event, UTC", "time"),
+            "last_event": Meaning("latest event, UTC", "time"),
+            "parquet_bytes": Meaning("size of its events as Parquet", "bytes"),
+        },
+    ),
+    "eda.coverage": ResultTable(
+        "one row a column of the event log that the source fills",
+        {
+            "column": Meaning("the column"),
+            "events": Meaning("events that could have a value", "count"),
+            "filled": Meaning("events with a value (for product columns: whose product has one)", "count"),
+            "share": Meaning("filled ÷ events", "share"),
+        },
+    ),
+    "eda.daily": ResultTable(
+        "one row a day from the first event to the last, in the shop's local time",
+        {"at": Meaning("the day", "time"), **_ACTIVITY},
+    ),
+    "eda.hourly": ResultTable(
+        "one row an hour from the first event to the last, in the shop's local time; where the data are short",
+        {"at": Meaning("start of the hour", "time"), **_ACTIVITY},
+    ),
+    "eda.events": ResultTable(
+        "one row an event type that occurs",
+        {
+            "event_type": Meaning("view, cart, remove_from_cart, purchase or other"),
+            "events": Meaning("events of the type", "count"),
+            "share": Meaning("their share of all events", "share"),
+        },
+    ),
+    "eda.prices": ResultTable(
+        "one row a price band; a product's price is the geometric middle of its lowest and highest",
+        {
+            "low": Meaning("lower end of the band; null for the lowest", "currency"),
+            "high": Meaning("upper end of the band, not in it; null for the highest", "currency"),
+            "products": Meaning("products at such prices", "count"),
+            "revenue": Meaning("their revenue, net of returns", "currency"),
+            "products_share": Meaning("their share of all products with a price", "share"),
+            "revenue_share": Meaning("their share of the revenue of all products with a price", "share"),
+        },
+    ),
+    "eda.top_products": ResultTable(
+        "one row a product, those with most revenue first (those viewed most, where too few are sold); none with "
+        "fewer buyers (viewers) than privacy.minimum_group",
+        {
+            "product": Meaning("its name, else the source's id"),
+            "brand": Meaning("its brand"),
+            "category": Meaning("its category path"),
+            "buyers": Meaning("distinct known customers who ordered it", "count"),
+            "viewers": Meaning("distinct known customers who viewed it", "count"),
+            "units": Meaning("units sold, net of returns", "count"),
+            "views": Meaning("view events", "count"),
+            "revenue": Meaning("sum of amounts, net of returns", "currency"),
+            "share": Meaning("its share of all revenue (of all views)", "share"),
+        },
+    ),
+    "funnel.groups": ResultTable(
+        "one row a group of customers by the column that funnel.by names; small groups stand together",
+        {
+            "group": Meaning("the group"),
+            "visitors": Meaning("customers in it", "count"),
+            **_rate("view_to_cart", "viewers with a cart event at or after their first view ÷ viewers"),
+            **_rate("cart_to_purchase", "customers with a cart who buy at or after their first cart event ÷ those"),
+            **_rate("conversion", "buyers ÷ visitors"),
+        },
+    ),
+    "funnel.steps": ResultTable(
+        "one row a step of the funnel that may be shown, in order; then all buyers, whichever way they took",
+        {
+            "step": Meaning("the step"),
+            "customers": Meaning("customers who reached it", "count"),
+            "share_of_visitors": Meaning("customers ÷ all visitors", "share"),
+            "took": Meaning("those of base who took it in this order", "count"),
+            "base": Meaning("customers who could have taken it", "count"),
+            "of": Meaning("who base is"),
+            "rate": Meaning("took ÷ base", "share"),
+            "low": Meaning("lower end of the rate's 95% interval (Wilson)", "share"),
+            "high": Meaning("upper end of the rate's 95% interval (Wilson)", "share"),
+            "lost": Meaning("those of base who did not take it", "count"),
+        },
+    ),
+}
