@@ -73,6 +73,11 @@ class RunPaths:
         return self.home / "compaction.json"
 
     @property
+    def groups(self) -> Path:
+        """Folder of what is kept of each group of source files, so that later files can be added."""
+        return self.home / "groups"
+
+    @property
     def marts(self) -> Path:
         """Folder of the marts."""
         return self.home / "marts"

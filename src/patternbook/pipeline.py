@@ -266,7 +266,7 @@ class _Graph:
         outcome.html, outcome.pdf = self._report_files()
 
     def _notebook_step(self, notebook: Notebook) -> tasks.Task:
-        upstream = [file for one in self.notebooks if one.name in notebook.after for file in self._products(one)]
+        upstream = [file for one in self.notebooks if one.name in notebook.after for file in self._handed_on(one)]
         files = [notebook.file, *source_files(notebook_code(notebook.file)), *upstream]
         if notebook.compacts:
             files += self.inputs
@@ -289,11 +289,11 @@ class _Graph:
 
     def _products(self, notebook: Notebook) -> list[Path]:
         own = [self.paths.notebook(notebook.name), self._findings_part(notebook)]
-        return (
-            [*own, self.paths.compaction, self.paths.products, *map(self.paths.mart, MARTS)]
-            if notebook.compacts
-            else own
-        )
+        return [*own, self.paths.compaction, *self._handed_on(notebook)] if notebook.compacts else own
+
+    def _handed_on(self, notebook: Notebook) -> list[Path]:
+        """What a later notebook depends on: where the marts are as they were, how they were made does not matter."""
+        return [self.paths.products, *map(self.paths.mart, MARTS)] if notebook.compacts else self._products(notebook)
 
     def _progress(self, step: str) -> Path:
         return self.paths.pipeline / f"{step}.progress"
@@ -345,7 +345,7 @@ class _Graph:
         from patternbook.report import render_report  # an unchanged run needs no renderer
 
         hashes = {file: self.digests.of(file) or "" for file in input_files(self.params)}
-        with writing(self.paths.report):
+        with writing(self.paths.home):
             self.notes += render_report(self.params, hashes).notes
 
     def _report_files(self) -> tuple[Path, Path]:

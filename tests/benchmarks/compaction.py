@@ -71,7 +71,7 @@ def step_rewrite(given: Params) -> None:
 
 
 def step_compact(given: Params) -> None:
-    RunPaths.of(given.run).compaction.unlink(missing_ok=True)
+    shutil.rmtree(RunPaths.of(given.run).groups, ignore_errors=True)
     compact(given)
 
 

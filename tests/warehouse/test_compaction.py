@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 
 import polars as pl
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trial import HEADER, Trial, trial_project
 
-from patternbook.warehouse import compaction
+from patternbook.warehouse import eventlog
 
 GOOD = "2024-07-01 10:00:{second:02d} UTC,view,{product},,,,1.5,{customer},s{customer}"
 
@@ -62,8 +63,8 @@ def test_blocks_do_not_show(project: Trial, monkeypatch: pytest.MonkeyPatch, blo
     project.file("log.csv", HEADER + "\n" + "\n".join(rows) + "\n")
     source = {"kind": "clickstream", "files": ["log.csv"]}
     whole = project.build(source).total("rows_kept"), project.events(), project.mart("sessions")
-    monkeypatch.setattr(compaction, "BLOCK", block)
-    project.paths.compaction.unlink()
+    monkeypatch.setattr(eventlog, "BLOCK", block)
+    shutil.rmtree(project.paths.groups)
     cut = project.build(source).total("rows_kept"), project.events(), project.mart("sessions")
     assert whole[0] == cut[0]
     assert whole[1].equals(cut[1])

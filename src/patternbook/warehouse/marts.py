@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -56,57 +58,85 @@ ACCOUNTING = {
 
 
 def build_marts(params: Params, progress: Progress = lambda step, share: None) -> None:
-    """Build all marts from the run's compacted events; returns at once when they are current.
+    """Build the marts that are not current from the run's compacted events; returns at once when all are.
 
     Raises UserError where period or filter is impossible or leaves no events, or where another process is at it.
     """
     paths = RunPaths.of(params.run)
     condition = filter_condition(params)
-    key = _key(params, read_compaction(paths).key)
-    if _current(paths, key):
+    keys = _keys(params, condition, read_compaction(paths).key)
+    if _current(paths) == keys:
         return
     with alone_in_warehouse(paths), writing(paths.home):
-        _build(params, paths, condition, key, progress)
+        _build(params, paths, condition, keys, progress)
 
 
-def _build(params: Params, paths: RunPaths, condition: str, key: str, progress: Progress) -> None:
-    stamp = paths.marts / "marts.json"
-    stamp.unlink(missing_ok=True)
-    paths.marts.mkdir(parents=True, exist_ok=True)
-    with DuckEngine(params.engine, paths.scratch) as engine:
-        _open_events(engine, paths, condition)
-        try:
-            some = engine.count("SELECT count(*) FROM (SELECT 1 FROM events LIMIT 1)")
-        except duckdb.Error as error:
-            raise UserError(f"{params.file}: key 'filter': {str(error).splitlines()[0]}") from error
-        if not some:
-            raise UserError(f"{params.file}: period and filter leave no event; widen them")
-        check_contract(engine, PRODUCTS)
-        _write_calendar(engine, paths, params.report.time_zone)
-        for done, name in enumerate(BUILD_ORDER):
-            progress(f"mart {name}", done / len(BUILD_ORDER))
-            engine.copy((SQL / f"{name}.sql").read_text("utf-8"), paths.mart(name))
-            engine.view(name, f"SELECT * FROM {parquet(paths.mart(name))}")
-            check_contract(engine, MARTS[name])
-        check_accounting(engine)
-        (paths.scratch / "calendar.parquet").unlink()
-    write_aside(stamp, json.dumps({"key": key}) + "\n")
+def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str], progress: Progress) -> None:
+    """Build aside what is not current; when everything adds up, swap it in."""
+    current = {name: key for name, key in _current(paths).items() if keys[name] == key}
+    wanted = [name for name in BUILD_ORDER if name not in current]
+    scratch = paths.scratch / "marts"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        with DuckEngine(params.engine, scratch) as engine:
+            _open_events(engine, paths, condition)
+            try:
+                some = engine.count("SELECT count(*) FROM (SELECT 1 FROM events LIMIT 1)")
+            except duckdb.Error as error:
+                raise UserError(f"{params.file}: key 'filter': {str(error).splitlines()[0]}") from error
+            if not some:
+                raise UserError(f"{params.file}: period and filter leave no event; widen them")
+            check_contract(engine, PRODUCTS)
+            _write_calendar(engine, scratch, params.report.time_zone)
+            for done, name in enumerate(BUILD_ORDER):
+                file = paths.mart(name)
+                if name in wanted:
+                    progress(f"mart {name}", done / len(BUILD_ORDER))
+                    file = scratch / file.name
+                    engine.copy(_sql(name), file)
+                engine.view(name, f"SELECT * FROM {parquet(file)}")
+                check_contract(engine, MARTS[name])
+            check_accounting(engine)
+        paths.marts.mkdir(parents=True, exist_ok=True)
+        _stamp(paths, current)  # what is replaced from here on is current no more
+        for name in wanted:
+            (scratch / paths.mart(name).name).rename(paths.mart(name))
+        _stamp(paths, keys)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     progress("marts", 1.0)
 
 
-def _current(paths: RunPaths, key: str) -> bool:
+def _stamp(paths: RunPaths, keys: dict[str, str]) -> None:
+    write_aside(paths.marts / "marts.json", json.dumps(keys, indent=1) + "\n")
+
+
+def _current(paths: RunPaths) -> dict[str, str]:
+    """Key of each mart that is there and whole."""
     stamp = paths.marts / "marts.json"
-    if not stamp.exists() or not all(paths.mart(name).exists() for name in BUILD_ORDER):
-        return False
-    return bool(json.loads(stamp.read_text("utf-8"))["key"] == key)
+    keys = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
+    return {name: key for name, key in keys.items() if name in BUILD_ORDER and paths.mart(name).exists()}
 
 
-def _key(params: Params, compaction_key: str) -> str:
-    code = [(SQL / f"{name}.sql").read_text("utf-8") for name in BUILD_ORDER]
-    code += [(Path(__file__).parent / name).read_text("utf-8") for name in ("marts.py", "contracts.py", "duckdb.py")]
-    sections = params.section("period", "filter") | {"time_zone": params.report.time_zone}
-    payload = json.dumps([compaction_key, sections, duckdb.__version__, code])
-    return hashlib.sha256(payload.encode()).hexdigest()
+def _keys(params: Params, condition: str, compaction_key: str) -> dict[str, str]:
+    """By mart, what changes when its rows may: its SQL and contract, the events, the marts and calendar it reads."""
+    code = [(Path(__file__).parent / name).read_text("utf-8") for name in ("marts.py", "duckdb.py")]
+    common = _digest([compaction_key, condition, duckdb.__version__, *code])
+    keys = {"calendar": _digest([params.report.time_zone])}
+    for name in BUILD_ORDER:
+        words = set(re.findall(r"\w+", _sql(name)))
+        read = [keys[known] for known in sorted(keys) if known in words]
+        keys[name] = _digest([common, _sql(name), repr(MARTS[name]), *read])
+    return {name: keys[name] for name in BUILD_ORDER}
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _sql(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text("utf-8")
 
 
 def event_files(paths: RunPaths) -> list[Path]:
@@ -116,7 +146,7 @@ def event_files(paths: RunPaths) -> list[Path]:
 
 def _open_events(engine: Engine, paths: RunPaths, condition: str) -> None:
     """The views `events` (one schema whatever the source has) and `products`."""
-    table = parquet(*event_files(paths))
+    table = parquet(*event_files(paths), union_by_name=True)
     given = {str(row[0]) for row in engine.rows(f"DESCRIBE SELECT * FROM {table}")}
     columns = ", ".join(
         f"CAST({column.name if column.name in given else 'NULL'} AS {column.type}) AS {column.name}"
@@ -127,7 +157,7 @@ def _open_events(engine: Engine, paths: RunPaths, condition: str) -> None:
     engine.view("products", f"SELECT * FROM {parquet(paths.products)}")
 
 
-def _write_calendar(engine: Engine, paths: RunPaths, time_zone: str) -> None:
+def _write_calendar(engine: Engine, scratch: Path, time_zone: str) -> None:
     """Local day, hour and weekday of each quarter of an hour that has an event: no engine needs time zones."""
     slots = engine.frame(
         f"SELECT DISTINCT CAST(floor(epoch(event_time) / {SLOT_SECONDS}) AS BIGINT) AS slot FROM events"
@@ -139,7 +169,7 @@ def _write_calendar(engine: Engine, paths: RunPaths, time_zone: str) -> None:
         local.dt.hour().cast(pl.Int32).alias("hour"),
         local.dt.weekday().cast(pl.Int32).alias("weekday"),
     )
-    file = paths.scratch / "calendar.parquet"
+    file = scratch / "calendar.parquet"
     calendar.write_parquet(file)
     engine.view("calendar", f"SELECT * FROM {parquet(file)}")
 

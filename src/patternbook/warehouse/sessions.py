@@ -55,3 +55,21 @@ def number_sessions(keys: pl.DataFrame, first: int) -> pl.Series:
     numbers = (runs["first_run"] == runs["index"]).cum_sum().cast(pl.Int64) - 1 + first
     by_run = numbers.gather(runs["first_run"])
     return by_run.gather(flagged["run"] - 1).alias("session_id")
+
+
+def continued_gaps(events: pl.DataFrame, keys: pl.DataFrame, open_gaps: pl.DataFrame, gap_seconds: int) -> pl.Series:
+    """Number of each event's session where that session, by gap, goes on from before; else null.
+
+    `events` and `keys` are those of `session_keys`; `open_gaps` has one row a customer: (customer_id,
+    session_id, last).
+    """
+    first = (
+        keys.with_columns(events["seconds"])
+        .filter(pl.col("by_gap") & pl.col("customer_id").is_not_null())
+        .group_by("customer_id", maintain_order=True)
+        .first()
+        .join(open_gaps, on="customer_id")
+        .filter(pl.col("seconds") - pl.col("last") <= gap_seconds)
+        .select("customer_id", "by_gap", "key", "session_id")
+    )
+    return keys.join(first, on=["customer_id", "by_gap", "key"], how="left", maintain_order="left")["session_id"]
