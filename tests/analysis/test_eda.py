@@ -232,6 +232,8 @@ def test_days_of_few_customers_are_hidden() -> None:
     hidden = activity.table.filter(pl.col("at") == date(2024, 7, 10))
     assert activity.hidden == 1
     assert hidden.select("customers", "orders", "revenue").row(0) == (None, None, None)
+    touched = activity.table.filter(pl.col("at").is_between(date(2024, 7, 10), date(2024, 7, 16)))
+    assert touched["customers_average"].null_count() == touched["revenue_average"].null_count() == 7
 
 
 def test_a_log_of_few_people_shows_no_activity() -> None:

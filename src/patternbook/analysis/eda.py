@@ -120,7 +120,7 @@ class Activity(NamedTuple):
 
     `table` has `at`, `whole` (the data cover it whole), `customers`, `orders`, `revenue`, and
     `customers_average`, `revenue_average`. Where fewer than `minimum_group` customers were there, the first three are
-    null; `hidden` counts these rows.
+    null, and so are the averages that they are in; `hidden` counts these rows.
     """
 
     unit: str
@@ -304,7 +304,8 @@ def activity(marts: Marts, data: Span, window: int, minimum_group: int) -> Activ
         .sort("at")
         .with_columns(whole.alias("whole"), few.alias("few"))
         .with_columns(
-            pl.when("whole").then(pl.col(name)).rolling_mean(window, min_samples=window).alias(f"{name}_average")
+            # An average over a hidden day would give it away: seven times the average, less the other six.
+            pl.when(pl.col("whole") & ~pl.col("few")).then(pl.col(name)).rolling_mean(window, min_samples=window).alias(f"{name}_average")
             for name in ("customers", "revenue")
         )
     )
