@@ -305,7 +305,10 @@ def activity(marts: Marts, data: Span, window: int, minimum_group: int) -> Activ
         .with_columns(whole.alias("whole"), few.alias("few"))
         .with_columns(
             # An average over a hidden day would give it away: seven times the average, less the other six.
-            pl.when(pl.col("whole") & ~pl.col("few")).then(pl.col(name)).rolling_mean(window, min_samples=window).alias(f"{name}_average")
+            pl.when(pl.col("whole") & ~pl.col("few"))
+            .then(pl.col(name))
+            .rolling_mean(window, min_samples=window)
+            .alias(f"{name}_average")
             for name in ("customers", "revenue")
         )
     )
