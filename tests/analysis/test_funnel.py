@@ -156,6 +156,10 @@ def test_the_answer_names_where_most_leave(result: Published, said: str) -> None
     assert said in funnel.answer(result, US)
 
 
+def test_where_nobody_leaves_the_answer_names_no_place() -> None:
+    assert "leave" not in funnel.answer(published(100, 100, 100, 100, 100, 100, 0), US)
+
+
 def mart(*rows: tuple[str | None, int, int]) -> pl.DataFrame:
     """Groups with visitors and buyers; everybody views, a third of them has a cart."""
     return pl.DataFrame(

@@ -283,6 +283,8 @@ def _largest_loss(result: Published, formats: Formats) -> str | None:
         return None
     before_cart = result.funnel.viewers - result.funnel.viewers_to_cart
     after_cart = result.funnel.carters - result.funnel.carters_to_purchase
+    if not max(before_cart, after_cart):
+        return None
     place = "between view and cart" if before_cart >= after_cart else "between cart and purchase"
     return f"Most customers, {formats.count(max(before_cart, after_cart))}, leave {place}."
 
