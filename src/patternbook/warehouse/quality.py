@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
@@ -129,22 +128,9 @@ def _by_rule(rows: pl.DataFrame, applied: Mapping[str, Rule], staged: Staged) ->
     return pl.DataFrame(
         {
             "file": [staged.source.label] * len(rows),
-            "line": _lines(rows["source_row"].to_numpy(), staged),
+            "line": staged.numbering.lines(rows["source_row"]) if staged.numbering else rows["source_row"],
             "reason": rows["rule"].replace_strict(meanings, return_dtype=pl.String),
             "raw": [""] * len(rows),
         },
         schema=REJECTS_SCHEMA,
     )
-
-
-def _lines(source_rows: np.ndarray[tuple[int], np.dtype[np.int64]], staged: Staged) -> pl.Series:
-    """Lines of rows that are numbered from 1.
-
-    Rows of a text file are numbered without those that could not be read, which are put back in; blank lines and
-    line breaks within quotes are not.
-    """
-    if not staged.source.is_text:
-        return pl.Series(source_rows)
-    unread = np.sort(staged.rejects["line"].to_numpy())
-    read_before = unread - 2 - np.arange(len(unread))
-    return pl.Series(source_rows + 1 + np.searchsorted(read_before, source_rows, side="left"))

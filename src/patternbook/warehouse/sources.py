@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import gzip
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
-import zstandard
+import pyarrow as pa
 
 from patternbook.errors import UserError
 from patternbook.params import Clickstream, Params, Simulated, Transactions
@@ -21,7 +23,8 @@ from patternbook.paths import RunPaths
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt", ".tsv.gz", ".txt.gz")
 TABLE_SUFFIXES = (".parquet", ".xlsx")
-CHUNK = 2**20  # bytes
+CHUNK = 2**23  # bytes
+LONGEST_ROW = 2_000_000  # characters: what DuckDB's reader takes
 DELIMITERS = (",", ";", "\t", "|")
 LIKELY_NAMES: dict[str, tuple[str, ...]] = {
     "event_time": (
@@ -84,6 +87,9 @@ LIKELY_NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
+csv.field_size_limit(2**24)  # of the module's own 131,072 a long description would make an error
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file of a source: its place, its name in this run, its columns, and which of them are ours (ours: theirs)."""
@@ -92,6 +98,7 @@ class SourceFile:
     label: str
     header: tuple[str, ...]
     columns: dict[str, str]
+    blank_lines: int = 0  # before the header
 
     @property
     def is_text(self) -> bool:
@@ -102,6 +109,16 @@ class SourceFile:
     def is_plain_text(self) -> bool:
         """Whether the file holds delimited text, uncompressed."""
         return self.is_text and not self.path.name.lower().endswith((".gz", ".zst"))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the bytes of a text file say: how many lines it has, whether there are quotes in it, and the first line
+    that ends otherwise than those before it (such line ends are at home in quotes alone)."""
+
+    lines: int
+    quotes: bool
+    other_end: int | None
 
 
 @dataclass(frozen=True)
@@ -129,9 +146,11 @@ def readable_source(params: Params, paths: RunPaths) -> Clickstream | Transactio
 def source_files(source: Clickstream | Transactions) -> list[SourceFile]:
     """The source's files in the order of the parameter file, globs sorted by name; their headers are read.
 
+    A file that is there under two names (spelled twice, or through a link) is one file.
+
     Raises UserError naming the file, and line or key.
     """
-    paths = source.matches()
+    paths = list({(path.stat().st_dev, path.stat().st_ino): path for path in reversed(source.matches())}.values())[::-1]
     names = Counter(path.name for path in paths)
     return [_source_file(path, path.name if names[path.name] == 1 else str(path), source) for path in paths]
 
@@ -141,25 +160,41 @@ def _source_file(path: Path, label: str, source: Clickstream | Transactions) -> 
         raise UserError(f"{path}: files of this kind cannot be read; give csv, csv.gz, csv.zst, parquet or xlsx")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the file is empty")
-    header = _header(path, source.delimiter)
-    return SourceFile(path, label, tuple(header), _mapping(path, header, source))
+    try:
+        header, blank_lines = _header(path, source.delimiter)
+    except OSError as error:
+        raise UserError(f"{path}: the file cannot be opened ({error.strerror or error})") from None
+    return SourceFile(path, label, tuple(header), _mapping(path, header, source), blank_lines)
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
+def _header(path: Path, delimiter: str) -> tuple[list[str], int]:
+    """Names of the columns, each once, and the number of blank lines before them."""
+    header, blank_lines = _given_header(path, delimiter)
+    header = [name or f"column {number}" for number, name in enumerate(header, start=1)]
+    folded = [name.casefold() for name in header]
+    twice = next((name for name in header if folded.count(name.casefold()) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path}, line {blank_lines + 1}: column {twice!r} stands twice in the header; rename one")
+    return header, blank_lines
+
+
+def _given_header(path: Path, delimiter: str) -> tuple[list[str], int]:
     name = path.name.lower()
     if name.endswith(".parquet"):
         try:
-            return list(pl.read_parquet_schema(path))
+            return list(pl.read_parquet_schema(path)), 0
         except Exception:
             raise UserError(f"{path}: not a Parquet file, or a damaged one") from None
     if name.endswith(".xlsx"):
-        return read_xlsx(path, rows=1).columns
-    lines = first_lines(path, 2)
+        return read_xlsx(path, rows=1).columns, 0
+    head = _head_of_text(path)
+    lines = _lines_with_text(head)
     if not lines:
         raise UserError(f"{path}: the file is empty")
-    if "\x00" in lines[0] or lines[0].count("\ufffd") > len(lines[0]) // 10:
+    if "\x00" in lines[0] or "\ufffd" in lines[0]:
         raise UserError(f"{path}, line 1: not UTF-8 text (binary, or UTF-16?); save the file as UTF-8")
-    header = [column.strip() for column in next(csv.reader([lines[0]], delimiter=delimiter))]
+    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+    header = [column.strip() for column in next(row for row in reader if row)]
     if len(header) == 1:
         other = max((d for d in DELIMITERS if d != delimiter), key=lines[0].count)
         if lines[0].count(other):
@@ -170,50 +205,176 @@ def _header(path: Path, delimiter: str) -> list[str]:
             )
     if len(lines) < 2:
         raise UserError(f"{path}: the file has a header and no rows")
-    twice = sorted({column for column in header if header.count(column) > 1})
-    if twice:
-        raise UserError(f"{path}, line 1: column {twice[0]!r} stands twice in the header; rename one")
-    return header
+    return header, _blank_at_start(head)
+
+
+def _blank_at_start(text: str) -> int:
+    start = re.match(r"[\r\n]*", text)
+    return len(re.findall(r"\r\n|\r|\n", start.group())) if start else 0
 
 
 def first_lines(path: Path, count: int, limit: int = 1_000_000) -> list[str]:
     """The first non-empty lines of a text file (csv, csv.gz, csv.zst), without line ends."""
-    with _open_text(path) as text:
-        try:
-            head = text.read(limit)
-        except (OSError, EOFError, zstandard.ZstdError) as error:
-            raise UserError(f"{path}: the compressed file is damaged ({error})") from None
-    return [line for line in head.splitlines() if line.strip()][:count]
+    return _lines_with_text(_head_of_text(path, limit))[:count]
+
+
+def _head_of_text(path: Path, limit: int = 1_000_000) -> str:
+    with open_text(path) as text:
+        return text.read(limit)
+
+
+def _lines_with_text(text: str) -> list[str]:
+    return [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
+
+
+def survey(path: Path) -> Survey:
+    """Count the lines of a text file, byte by byte: the reader's own count of rows is held against it.
+
+    Raises UserError where a compressed file is damaged, a line is out of all proportion, or lines end in two ways.
+    """
+    lines, quotes, kinds, last = 0, False, set[bytes](), b"\n"
+    other_end = None
+    with _open_binary(path) as binary:
+        for chunk in _chunks(binary):
+            quotes = quotes or b'"' in chunk
+            ends = _line_ends(chunk)
+            here = kinds | {kind for kind, count in ends.items() if count}
+            if len(here) > 1 and other_end is None:
+                other_end = lines + _first_other_end(chunk, kinds)
+            if other_end and not quotes:
+                raise mixed_line_ends(path, other_end)
+            if not any(ends.values()) and len(chunk) >= CHUNK:
+                raise UserError(f"{path}, line {lines + 1}: the line is longer than {CHUNK:,} bytes; is this a log?")
+            lines, kinds, last = lines + sum(ends.values()), here, chunk[-1:]
+    return Survey(lines + (last not in b"\r\n"), quotes, other_end)
+
+
+def _chunks(binary: Any) -> Iterator[bytes]:
+    """The bytes in large pieces that never part a \\r from its \\n."""
+    while chunk := binary.read(CHUNK):
+        while chunk.endswith(b"\r") and (following := binary.read(1)):
+            chunk += following
+        yield chunk
+
+
+def _line_ends(chunk: bytes) -> dict[bytes, int]:
+    feeds = int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
+    if b"\r" not in chunk:
+        return {b"\n": feeds}
+    both = chunk.count(b"\r\n")
+    return {b"\n": feeds - both, b"\r\n": both, b"\r": chunk.count(b"\r") - both}
+
+
+def _first_other_end(chunk: bytes, kinds: set[bytes]) -> int:
+    """Which line of the chunk, from 1, is the first that ends otherwise than those before it."""
+    ends = re.findall(rb"\r\n|\r|\n", chunk)
+    usual = next(iter(kinds), ends[0])
+    return next(number for number, end in enumerate(ends, start=1) if end != usual)
+
+
+def mixed_line_ends(path: Path, line: int) -> UserError:
+    """The reader knows one end of a line only."""
+    return UserError(
+        f"{path}, line {line}: the line ends otherwise than those before it (\\n, \\r\\n or \\r); make them all one"
+    )
+
+
+def blank_lines(path: Path) -> int:
+    """How many lines of a text file are empty; the reader passes over them."""
+    blank, before = 0, b"\n"
+    with _open_binary(path) as binary:
+        for chunk in _chunks(binary):
+            text = (before + chunk.removeprefix(codecs.BOM_UTF8)).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            codes = np.frombuffer(text, np.uint8) == ord("\n")
+            blank += int(np.count_nonzero(codes[1:] & codes[:-1]))
+            before = text[-1:]
+    return blank
+
+
+def row_lines(path: Path, delimiter: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The line on which each row of a text file starts, the header first, as the csv module tells rows apart."""
+    with open_text(path) as text:
+        reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
+        ends = [(reader.line_num, bool(row)) for row in reader]
+    lines = np.array([1, *(end + 1 for end, _ in ends[:-1])], dtype=np.int64)
+    return lines[[filled for _, filled in ends]]
+
+
+def text_of_lines(path: Path, numbers: list[int]) -> list[str]:
+    """These lines of a text file, numbered from 1; `numbers` climb."""
+    wanted = set(numbers)
+    with open_text(path) as text:
+        return [line for number, line in enumerate(text, start=1) if number in wanted]
+
+
+def first_line_not_utf8(path: Path) -> int | None:
+    """The first line of a text file with bytes that are not UTF-8."""
+    with open_text(path) as text:
+        return next((number for number, line in enumerate(text, start=1) if "\ufffd" in line), None)
+
+
+def open_quote(path: Path, delimiter: str, width: int) -> int | None:
+    """The line of the first quote that runs on over the rows after it: unclosed, or closed by the quote of another row.
+
+    What stands in quotes over several lines, and ends with the quote, is a field like any other.
+    """
+    with open_text(path) as text:
+        reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
+        while True:
+            start = reader.line_num + 1
+            try:
+                row = next(reader)
+                runs_on = sum(map(len, row)) > LONGEST_ROW or _holds_rows(row, delimiter, width)
+            except StopIteration:
+                return None
+            except csv.Error:
+                runs_on = True
+            if runs_on and reader.line_num > start:
+                return start
+
+
+def _holds_rows(row: list[str], delimiter: str, width: int) -> bool:
+    """Whether a field holds the end of its row, whole rows, and the beginning of another up to the same column."""
+    for index, field_text in enumerate(row):
+        if "\n" in field_text or "\r" in field_text:
+            delimiters = [line.count(delimiter) for line in re.split(r"\r\n|\r|\n", field_text)]
+            if delimiters == [width - 1 - index, *[width - 1] * (len(delimiters) - 2), index]:
+                return True
+    return False
 
 
 def line_ends_before(path: Path, offsets: list[int]) -> list[int]:
     """How many lines end before each byte offset of a text file (uncompressed); `offsets` climb."""
+    end = "\n" if "\n" in _head_of_text(path, LONGEST_ROW) else "\r"
     ends, counted, position = [], 0, 0
     with _open_binary(path) as binary:
         for offset in offsets:
             while position < offset and (chunk := binary.read(min(CHUNK, offset - position))):
-                counted += chunk.count(b"\n")
+                counted += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord(end)))
                 position += len(chunk)
             ends.append(counted)
     return ends
 
 
 @contextmanager
-def _open_text(path: Path) -> Iterator[io.TextIOBase]:
+def open_text(path: Path) -> Iterator[io.TextIOBase]:
+    """A text file, unpacked; bytes that are not UTF-8 come as replacement characters, line ends as they are."""
     with _open_binary(path) as binary:
         yield io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
 
 
 @contextmanager
 def _open_binary(path: Path) -> Iterator[Any]:
-    name = path.name.lower()
-    with path.open("rb") as raw:
-        if name.endswith(".gz"):
-            yield gzip.GzipFile(fileobj=raw)
-        elif name.endswith(".zst"):
-            yield zstandard.ZstdDecompressor().stream_reader(raw)
-        else:
+    """Bytes of a text file, unpacked. Raises UserError where the packing is damaged."""
+    if not path.name.lower().endswith((".gz", ".zst")):
+        with path.open("rb") as raw:
             yield raw
+        return
+    try:
+        with pa.input_stream(path, compression="gzip" if path.name.lower().endswith(".gz") else "zstd") as unpacked:
+            yield unpacked
+    except OSError as error:
+        raise UserError(f"{path}: the compressed file is damaged ({error})") from None
 
 
 def read_xlsx(path: Path, rows: int | None = None) -> pl.DataFrame:
@@ -305,7 +466,7 @@ def propose(file: Path) -> str:
         if not lines:
             raise UserError(f"{file}: the file is empty")
         delimiter = max(DELIMITERS, key=lines[0].count)
-    header = _header(file, delimiter)
+    header, _ = _header(file, delimiter)
     found = _guess(header)
     kind = "clickstream" if "event_type" in found else "transactions"
     required = ("event_time", "customer_id") if kind == "clickstream" else ("event_time", "order_id", "product_id")

@@ -8,17 +8,31 @@ typed by TRY_CAST.
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from patternbook.errors import UserError
 from patternbook.params import Clickstream, Quality, Transactions
 from patternbook.warehouse.duckdb import DuckEngine, parquet
 from patternbook.warehouse.engine import identifier, literal
-from patternbook.warehouse.sources import SourceFile, line_ends_before, read_xlsx
+from patternbook.warehouse.sources import (
+    SourceFile,
+    Survey,
+    blank_lines,
+    first_line_not_utf8,
+    line_ends_before,
+    mixed_line_ends,
+    open_quote,
+    read_xlsx,
+    row_lines,
+    survey,
+    text_of_lines,
+)
 
 EVENT_TYPES = ("view", "cart", "remove_from_cart", "purchase", "other")
 PURCHASE, OTHER = EVENT_TYPES.index("purchase"), EVENT_TYPES.index("other")
@@ -38,6 +52,35 @@ _NOT_READABLE = {
     MONEY: "not an amount",
     "DOUBLE": "not a number",
 }
+_READER_REASONS = {
+    "UNQUOTED VALUE": "a quote that is opened and not closed, or closed too early",
+    "LINE SIZE OVER MAXIMUM": "a line longer than the reader takes",
+    "INVALID ENCODING": "bytes that are not UTF-8",
+}
+_SWALLOWING = ("UNQUOTED VALUE", "LINE SIZE OVER MAXIMUM")
+_WHOLE = ("BIGINT", "INTEGER")
+_WHOLE_NUMBER = r"\s*[+-]?[0-9]+(\.0*)?\s*"
+_FAULT = "a value that would be changed"
+HEADER_AGAIN = "the header again"
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """How the rows that the reader took from a text file, numbered from 1, lie on its lines."""
+
+    path: Path
+    delimiter: str
+    a_row_a_line: bool
+    unread: np.ndarray[tuple[int], np.dtype[np.int64]]  # lines of the rows that the reader handed back, climbing
+
+    def lines(self, rows: pl.Series) -> pl.Series:
+        """The line on which each of these rows starts."""
+        numbers = rows.to_numpy()
+        if not self.a_row_a_line:
+            taken = np.setdiff1d(row_lines(self.path, self.delimiter)[1:], self.unread)
+            return pl.Series(taken[numbers - 1], dtype=pl.Int64)
+        read_before = self.unread - 2 - np.arange(len(self.unread))
+        return pl.Series(numbers + 1 + np.searchsorted(read_before, numbers, side="left"), dtype=pl.Int64)
 
 
 @dataclass(frozen=True)
@@ -48,6 +91,7 @@ class Staged:
     file: Path
     rows: int
     rejects: pl.DataFrame
+    numbering: Numbering | None = None  # of a text file
 
     @property
     def rows_read(self) -> int:
@@ -85,32 +129,172 @@ def stage(
     numbered = "reject" in quality.model_dump().values()
     try:
         if file.is_text:
-            relation = _text_relation(source, file, types, numbered)
-            engine.execute("SET preserve_insertion_order = " + ("true" if numbered else "false"))
-            engine.copy(_typed_rows(source, file, types, number, relation, numbered), target)
-            rejects = _reader_rejects(engine, source, file, types)
+            staged = _stage_text(engine, source, file, types, number, target, numbered)
         else:
             relation = _table_relation(engine, source, file, types, target)
             engine.copy(_typed_rows(source, file, types, number, f"({relation}) WHERE reason IS NULL", True), target)
-            rejects = _table_rejects(engine, file, relation)
+            staged = Staged(file, target, _count(engine, target), _table_rejects(engine, file, relation))
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
+        if "Invalid unicode" in str(error) and file.is_text and (line := first_line_not_utf8(file.path)):
+            raise UserError(f"{file.path}, line {line}: bytes that are not UTF-8; save the file as UTF-8") from error
         raise UserError(f"{file.path}: cannot be read ({str(error).splitlines()[0]})") from error
-    rows = engine.count(f"SELECT count(*) FROM {parquet(target)}")
-    if rows == 0 and rejects.is_empty():
+    if staged.rows_read == 0:
         raise UserError(f"{file.path}: the file has a header and no rows")
-    return Staged(file, target, rows, rejects)
+    return staged
+
+
+def _count(engine: DuckEngine, file: Path) -> int:
+    return engine.count(f"SELECT count(*) FROM {parquet(file)}")
+
+
+def _stage_text(
+    engine: DuckEngine,
+    source: Clickstream | Transactions,
+    file: SourceFile,
+    types: dict[str, str],
+    number: int,
+    target: Path,
+    numbered: bool,
+) -> Staged:
+    """Read a text file in one go; only where a value would be changed is it read again, row by numbered row."""
+    surveyed = survey(file.path)
+    faults = _faults(source, file, types)
+    broken = " OR ".join(f"({condition})" for condition, _ in faults)
+    relation = _text_relation(source, file, types, numbered)
+    guarded = _as_whole(
+        file, types, f"SELECT * FROM {relation} WHERE CASE WHEN {broken} THEN error('{_FAULT}') ELSE true END"
+    )
+    engine.execute("SET preserve_insertion_order = " + ("true" if numbered else "false"))
+    try:
+        engine.copy(_typed_rows(source, file, types, number, f"({guarded})", numbered), target)
+        faulty = None
+    except duckdb.InvalidInputException as error:
+        if "state machine" in str(error) and surveyed.other_end:
+            raise mixed_line_ends(file.path, surveyed.other_end) from error
+        if _FAULT not in str(error):
+            raise
+        _forget_rejects(engine)
+        engine.execute("SET preserve_insertion_order = true")
+        faulty = target.with_name(target.stem + ".read.parquet")
+        cases = " ".join(f"WHEN {condition} THEN {literal(reason)}" for condition, reason in faults)
+        relation = _text_relation(source, file, types, numbered=True)
+        engine.copy(f"SELECT *, CASE {cases} END AS reason FROM {relation}", faulty)
+        sound = _as_whole(file, types, f"SELECT * EXCLUDE reason FROM {parquet(faulty)} WHERE reason IS NULL")
+        engine.copy(_typed_rows(source, file, types, number, f"({sound})", numbered), target)
+    rejects = _reader_rejects(engine, source, file, types)
+    rows = _count(engine, faulty or target)
+    _stop_at_lost_rows(source, file, surveyed, rows, rejects)
+    a_row_a_line = surveyed.lines == rows + len(rejects) + 1
+    numbering = Numbering(file.path, source.delimiter, a_row_a_line, np.sort(rejects["line"].to_numpy()))
+    if faulty:
+        rejects = pl.concat([rejects, _faulty_rows(engine, source, file, faulty, numbering)]).sort("line")
+    return Staged(file, target, _count(engine, target), rejects, numbering)
+
+
+def _faults(source: Clickstream | Transactions, file: SourceFile, types: dict[str, str]) -> list[tuple[str, str]]:
+    """Conditions on rows as the text reader gives them, and why such rows are rejected.
+
+    Whole numbers come as text, since the reader would round 2.5 and take 1e3 and 0x10; it takes times for which no
+    calendar has a date.
+    """
+    faults = []
+    for ours, kind in types.items():
+        theirs = file.columns[ours]
+        column = identifier(theirs)
+        if kind in _WHOLE:
+            if ours == "event_time":
+                faults.append((f"{column} = {literal(theirs)}", HEADER_AGAIN))
+            reason = _time_reason(theirs, source.time_format) if ours == "event_time" else _unreadable(theirs, kind)
+            whole = f"regexp_full_match({column}, {literal(_WHOLE_NUMBER)})"
+            faults.append(
+                (f"{column} IS NOT NULL AND NOT ({whole} AND TRY_CAST({column} AS {kind}) IS NOT NULL)", reason)
+            )
+        if ours == "event_time":
+            cast = f"TRY_CAST({column} AS {kind})" if kind in _WHOLE else column
+            faults.append(
+                (f"NOT ({_has_a_date(cast, kind, source.time_format)})", _time_reason(theirs, source.time_format))
+            )
+    return faults
+
+
+def _has_a_date(time: str, kind: str, time_format: str) -> str:
+    if kind == "BIGINT":
+        unit = 1 if time_format == "epoch_s" else 1000
+        return f"{time} BETWEEN {-62135596800 * unit} AND {253402300799 * unit}"
+    return f"{time} BETWEEN '0001-01-01'::{kind} AND '9999-12-31'::{kind}"
+
+
+def _unreadable(column: str, kind: str) -> str:
+    return f"{column}: {_NOT_READABLE[kind]}"
+
+
+def _as_whole(file: SourceFile, types: dict[str, str], query: str) -> str:
+    """The query with its whole numbers as numbers."""
+    columns = [(identifier(file.columns[ours]), kind) for ours, kind in types.items() if kind in _WHOLE]
+    if not columns:
+        return query
+    casts = ", ".join(f"TRY_CAST({column} AS {kind}) AS {column}" for column, kind in columns)
+    return f"SELECT * REPLACE ({casts}) FROM ({query})"
+
+
+def _faulty_rows(
+    engine: DuckEngine, source: Clickstream | Transactions, file: SourceFile, read: Path, numbering: Numbering
+) -> pl.DataFrame:
+    rows = engine.frame(f"SELECT source_row, reason FROM {parquet(read)} WHERE reason IS NOT NULL ORDER BY source_row")
+    lines = numbering.lines(rows["source_row"])
+    personal = _personal(file)
+    raw = [
+        _masked(line, source.delimiter, len(file.header), personal)
+        for line in text_of_lines(file.path, lines.to_list())
+    ]
+    return pl.DataFrame(
+        {"file": [file.label] * len(rows), "line": lines, "reason": rows["reason"], "raw": raw}, schema=REJECTS_SCHEMA
+    )
+
+
+def _personal(file: SourceFile) -> list[int]:
+    """Where in a row the columns stand that name a person."""
+    return [file.header.index(file.columns[name]) for name in ("customer_id",) if name in file.columns]
+
+
+def _stop_at_lost_rows(
+    source: Clickstream | Transactions, file: SourceFile, surveyed: Survey, rows: int, rejects: pl.DataFrame
+) -> None:
+    """A quote that is not closed takes the rows after it along, and the reader is silent about them."""
+    found, expected = rows + len(rejects), surveyed.lines - 1
+    broken_off = rejects["reason"].is_in([_READER_REASONS[error] for error in _SWALLOWING]).any()
+    if found == expected and not broken_off:
+        return
+    if surveyed.quotes:
+        line = open_quote(file.path, source.delimiter, len(file.header))
+        if line:
+            raise UserError(
+                f"{file.path}, line {line}: a quote is opened and not closed, so that the rows after it cannot be told "
+                "apart; close it, or double it if it is part of the text"
+            )
+        expected = len(row_lines(file.path, source.delimiter)) - 1
+    else:
+        expected -= blank_lines(file.path)
+    if found == expected:
+        return
+    if surveyed.other_end:
+        raise mixed_line_ends(file.path, surveyed.other_end)
+    raise UserError(
+        f"{file.path}: {expected:,} rows by its lines, but the reader finds {found:,}; is the file damaged, a line of "
+        "it too long, or a quote out of place?"
+    )
 
 
 def _text_relation(source: Clickstream | Transactions, file: SourceFile, types: dict[str, str], numbered: bool) -> str:
-    """DuckDB's CSV reader with every type given: nothing is guessed."""
-    theirs = {file.columns[ours]: kind for ours, kind in types.items()}
+    """DuckDB's CSV reader with every type given (whole numbers as text, see `_faults`): nothing is guessed."""
+    theirs = {file.columns[ours]: "VARCHAR" if kind in _WHOLE else kind for ours, kind in types.items()}
     columns = ", ".join(f"{literal(name)}: {literal(theirs.get(name, 'VARCHAR'))}" for name in file.header)
     options = [
         literal(str(file.path)),
         "header = true, auto_detect = false, quote = '\"', escape = '\"', null_padding = false",
-        f"delim = {literal(source.delimiter)}",
+        f"delim = {literal(source.delimiter)}, skip = {file.blank_lines}",
         f"columns = {{{columns}}}",
         f"force_not_null = [{literal(file.columns['event_time'])}]",  # an empty time is a reject, not a null
         "store_rejects = true, rejects_limit = 0",
@@ -139,13 +323,14 @@ def _table_relation(
         cast = (
             _table_time(raw, given[theirs], source.time_format)
             if ours == "event_time"
-            else f"TRY_CAST({_without_decimals(raw, given[theirs], kind)} AS {kind})"
+            else f"TRY_CAST({_unrounded(_without_decimals(raw, given[theirs], kind), given[theirs], kind)} AS {kind})"
         )
         casts.append(f"{cast} AS {raw}")
         if ours == "event_time":
-            reasons.append(f"WHEN {cast} IS NULL THEN {literal(_time_reason(theirs, source.time_format))}")
+            dated = _has_a_date(f"({cast})", kind, source.time_format)
+            reasons.append(f"WHEN ({dated}) IS NOT TRUE THEN {literal(_time_reason(theirs, source.time_format))}")
         elif kind != "VARCHAR":
-            reason = literal(f"{theirs}: {_NOT_READABLE[kind]}")
+            reason = literal(_unreadable(theirs, kind))
             reasons.append(f"WHEN {cast} IS NULL AND nullif({raw}::VARCHAR, '') IS NOT NULL THEN {reason}")
     return (
         f"SELECT {', '.join(casts)}, CASE {' '.join(reasons)} END AS reason, "
@@ -158,6 +343,15 @@ def _without_decimals(raw: str, given: str, kind: str) -> str:
     if given in ("DOUBLE", "FLOAT") and kind == "VARCHAR":
         return f"CASE WHEN {raw} = floor({raw}) THEN ({raw}::HUGEINT)::VARCHAR ELSE {raw}::VARCHAR END"
     return raw
+
+
+def _unrounded(raw: str, given: str, kind: str) -> str:
+    """Null for what a cast to a whole number would change."""
+    if kind not in _WHOLE:
+        return raw
+    if given == "VARCHAR":
+        return f"CASE WHEN regexp_full_match({raw}, {literal(_WHOLE_NUMBER)}) THEN {raw} END"
+    return f"CASE WHEN {raw} = floor({raw}) THEN {raw} END" if given.startswith(("DOUBLE", "FLOAT", "DECIMAL")) else raw
 
 
 def _table_time(raw: str, given: str, time_format: str) -> str:
@@ -258,24 +452,30 @@ def _reader_rejects(
         "FROM (SELECT *, coalesce(column_idx, 0) AS position FROM reject_errors) "
         "GROUP BY line_byte_position ORDER BY start"
     )
-    engine.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+    _forget_rejects(engine)
     ours = {name: key for key, name in file.columns.items()}
-    personal = [file.header.index(file.columns[name]) for name in ("customer_id",) if name in file.columns]
+    personal = _personal(file)
     rows = [
         {
             "file": file.label,
             "line": line,
-            "reason": _reader_reason(error, column, message, len(file.header), ours, types, source.time_format),
-            "raw": _masked(raw or "", source.delimiter, personal),
+            "reason": HEADER_AGAIN
+            if _fields(raw or "", source.delimiter) == list(file.header)
+            else _reader_reason(error, column, message, len(file.header), ours, types, source.time_format),
+            "raw": _masked(raw or "", source.delimiter, len(file.header), personal),
         }
         for line, (_, error, column, message, raw) in zip(_lines(errors, file.path), errors.iter_rows(), strict=True)
     ]
     return pl.DataFrame(rows, schema=REJECTS_SCHEMA)
 
 
+def _forget_rejects(engine: DuckEngine) -> None:
+    engine.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+
+
 def _lines(errors: pl.DataFrame, path: Path) -> list[int]:
     """The line of each rejected row, as an editor counts; the reader does not count line breaks within quotes."""
-    blank = errors["raw"].fill_null("").str.extract(r"^([\r\n]*)").str.count_matches("\n")
+    blank = errors["raw"].fill_null("").str.extract(r"^([\r\n]*)").str.count_matches(r"\r\n|\r|\n")
     before = line_ends_before(path, [start - 1 for start in errors["start"]])
     return [ends + skipped + 1 for ends, skipped in zip(before, blank, strict=True)]
 
@@ -296,19 +496,25 @@ def _reader_reason(
     if error in ("MISSING COLUMNS", "TOO MANY COLUMNS"):
         found = message.rsplit("Found:", 1)[-1].strip().split()[0] if "Found:" in message else "another number of"
         return f"{found} fields instead of {width}"
-    return {
-        "UNQUOTED VALUE": "a quote that is opened and not closed, or closed too early",
-        "LINE SIZE OVER MAXIMUM": "a line longer than the reader takes",
-        "INVALID ENCODING": "bytes that are not UTF-8",
-    }.get(error, error.lower())
+    return _READER_REASONS.get(error, error.lower())
 
 
-def _masked(raw: str, delimiter: str, personal: list[int]) -> str:
-    """Raw text of a row with the personal columns masked, cut to a readable length."""
-    line = raw.strip("\r\n")[: 10 * MAX_RAW_TEXT]
-    fields = line.split(delimiter) if '"' not in line else next(csv.reader([line], delimiter=delimiter), [])
-    masked = ["***" if index in personal and value else value for index, value in enumerate(fields)]
+def _masked(raw: str, delimiter: str, width: int, personal: list[int]) -> str:
+    """Raw text of a row with the personal columns masked, cut to a readable length.
+
+    Where fields are missing or too many, a personal one may stand at any place between here and there.
+    """
+    fields = _fields(raw, delimiter)
+    shift = len(fields) - width
+    hidden = {index + by for index in personal for by in range(min(0, shift), max(0, shift) + 1)}
+    masked = ["***" if index in hidden and value else value for index, value in enumerate(fields)]
     return delimiter.join(masked)[:MAX_RAW_TEXT]
+
+
+def _fields(raw: str, delimiter: str) -> list[str]:
+    """Fields of the first row in this text."""
+    start = io.StringIO(raw.strip("\r\n")[: 10 * MAX_RAW_TEXT], newline="")
+    return next(csv.reader(start, delimiter=delimiter), [])
 
 
 def _table_rejects(engine: DuckEngine, file: SourceFile, relation: str) -> pl.DataFrame:
