@@ -130,14 +130,14 @@ def check(
 @app.command()
 def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="Data file.", show_default=False)]) -> None:
     """Look at a data file and write a parameter file with a proposed mapping."""
+    from patternbook.findings import write_aside
     from patternbook.warehouse.sources import propose
 
     target = project_root() / "params" / f"{file.name.split('.')[0] or 'run'}.yaml"
     if target.exists():
         raise UserError(f"{_near(target)} exists already; rename or delete it first")
     proposal = propose(file.expanduser().resolve())
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(proposal, "utf-8")
+    write_aside(target, proposal)
     out.print(f"wrote {_near(target)}: look through it, then `patternbook check {_near(target)}`")
 
 

@@ -63,6 +63,6 @@ def as_told(table: pl.DataFrame) -> pl.DataFrame:
 def _read(cache: Path) -> dict[str, list[int | str]]:
     try:
         known: dict[str, list[int | str]] = json.loads(cache.read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return {}
     return known

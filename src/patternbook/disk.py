@@ -58,11 +58,19 @@ def trouble(error: BaseException, folder: Path) -> UserError | None:
 
 def no_space(folder: Path) -> UserError:
     """That the disk of `folder` is full, and what to do."""
-    free = shutil.disk_usage(_existing(folder)).free
     return UserError(
-        f"{_name(folder)}: no space left on the disk ({free / 1e6:,.0f} MB free now): make room, or let the folder "
-        "lead to a larger disk, then run again; what was complete is kept"
+        f"{_name(folder)}: no space left on the disk ({_free(folder) / 1e6:,.0f} MB free now): make room, or let the "
+        "folder lead to a larger disk, then run again; what was complete is kept"
     )
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise UserError, before any work is spent, where the disk of `folder` has not `needed` bytes left."""
+    if _free(folder) < needed:
+        raise UserError(
+            f"{_name(folder)}: about {needed / 1e6:,.0f} MB are needed, {_free(folder) / 1e6:,.0f} MB are free: make "
+            "room, or let the folder lead to a larger disk"
+        )
 
 
 def check_writable(folders: Iterable[Path]) -> None:
@@ -94,6 +102,10 @@ def _is_below(name: object, folder: Path) -> bool:
 
 def _name(folder: Path) -> str:
     return str(folder) if folder == project_root() else from_root(folder)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(_existing(folder)).free
 
 
 def _existing(folder: Path) -> Path:

@@ -73,7 +73,7 @@ class NotebookKernel(AsyncKernelManager):
             },
         )
 
-    stopped = False
+    interrupted = False
     overdue = False
     _client: Any = None
 
@@ -94,17 +94,20 @@ class NotebookKernel(AsyncKernelManager):
         if self.has_kernel:
             run_sync(self.shutdown_kernel)(now=True)
 
-    def stop(self) -> None:
-        """Kill the process, for good."""
-        self.stopped = True
-        if self.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+    def interrupt(self) -> None:
+        """Kill the process, because the whole command is to end."""
+        self.interrupted = True
+        self._kill()
 
     def stop_as_overdue(self) -> None:
         """Kill the process, because its notebook has taken too long."""
         self.overdue = True
-        self.stop()
+        self._kill()
+
+    def _kill(self) -> None:
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     @property
     def pid(self) -> int | None:
@@ -182,7 +185,9 @@ def _execute(
                     km=kernel,
                 )
             except RuntimeError as error:
-                if kernel.stopped or isinstance(error, DeadKernelError):
+                if kernel.interrupted:
+                    raise
+                if kernel.overdue or isinstance(error, DeadKernelError):
                     raise KernelDied(_cause_of_death(kernel, minutes)) from None
                 if start == KERNEL_STARTS:  # the kernel did not come up; no cell has run
                     raise
@@ -197,7 +202,7 @@ def _cause_of_death(kernel: NotebookKernel, minutes: float) -> str:
             f"stopped after {minutes:g} minutes (execution.minutes_per_notebook); if it needs longer, raise that, "
             f"for example --set execution.minutes_per_notebook={minutes * 2:g}"
         )
-    return "the kernel was stopped" if kernel.stopped else "the kernel died, perhaps for want of memory"
+    return "the kernel died, perhaps for want of memory"
 
 
 @contextmanager
@@ -208,7 +213,7 @@ def _kernel(threads: int, progress: Path, lock: int | None) -> Iterator[Notebook
         note.symlink_to(folder)
         kernel = NotebookKernel(threads, progress, Path(folder), lock)
         try:
-            with stopped_when_interrupted(kernel.stop):
+            with stopped_when_interrupted(kernel.interrupt):
                 yield kernel
         finally:
             kernel.close()

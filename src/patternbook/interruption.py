@@ -69,13 +69,19 @@ def _cut_off(exit_code: int) -> None:
 def remove_leftovers(paths: RunPaths) -> None:
     """Remove what a killed run has left: half-written files, notes of progress, and its kernels' folders in /tmp.
 
-    To be called by the process that holds the run's lock.
+    A folder that it was about to replace is put back. To be called by the process that holds the run's lock.
     """
-    for note in paths.pipeline.glob("*.kernel"):
+    for note in paths.home.rglob("*.kernel"):
         folder = note.readlink()
         if folder.name.startswith(KERNEL_FOLDER):
             shutil.rmtree(folder, ignore_errors=True)
         note.unlink()
+    for folder in (paths.report, paths.latest, paths.exports):
+        aside, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("partial", "old"))
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for leftover in (aside, old):
+            shutil.rmtree(leftover, ignore_errors=True)
     half_written = [*paths.home.rglob("*.partial"), *paths.notebooks.glob("*.partial.ipynb")]
     for file in [*half_written, *paths.pipeline.glob("*.progress")]:
         if not file.is_relative_to(paths.scratch):
@@ -83,6 +89,3 @@ def remove_leftovers(paths: RunPaths) -> None:
     with suppress(UserError), alone_in_warehouse(paths):  # else a notebook outside of this run is at work there
         for folder in (paths.scratch, paths.raw.with_name(f"{paths.raw.name}.partial")):
             shutil.rmtree(folder, ignore_errors=True)
-    for report in (paths.report, paths.latest):
-        for suffix in ("partial", "old"):
-            shutil.rmtree(report.with_name(f".{report.name}.{suffix}"), ignore_errors=True)

@@ -151,7 +151,7 @@ class _Files(Section):
 
     folder: str = "."
     files: list[str] = Field(min_length=1)
-    delimiter: str = Field(",", min_length=1, max_length=4)
+    delimiter: str = Field(",", min_length=1, max_length=1)
     time_format: str = "iso8601"
     time_zone: TimeZone = "UTC"
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import polars as pl
 import yaml
 
+from patternbook.disk import writing
 from patternbook.errors import UserError
 from patternbook.exports import write_exports
 from patternbook.findings import Artefacts, read_artefacts, read_findings, write_aside
@@ -190,8 +191,12 @@ def _replace(target: Path, finished: Path) -> None:
     aside, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("partial", "old"))
     for leftover in (aside, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(finished, aside)
-    if target.exists():
-        target.rename(old)
-    aside.rename(target)
+    try:
+        with writing(target.parent):
+            shutil.copytree(finished, aside)
+            if target.exists():
+                target.rename(old)
+            aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)

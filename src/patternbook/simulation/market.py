@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from patternbook.disk import writing
+from patternbook.disk import check_room, writing
 from patternbook.errors import UserError
 from patternbook.params import Simulated
 from patternbook.simulation import truth
@@ -26,6 +26,7 @@ from patternbook.simulation.sessions import draw_sessions
 from patternbook.simulation.writer import MonthlyFiles, events_by_time
 
 MARKER = "simulation.json"
+BYTES_AN_EVENT = 155  # of CSV and truth
 OWN_FILES = re.compile(r"\d{4}-\d{2}\.csv|truth\.json|truth_[a-z]+\.parquet|simulation\.json")
 
 Progress = Callable[[float], None]
@@ -46,6 +47,7 @@ def simulate(source: Simulated, target: Path, progress: Progress | None = None) 
     _check_replaceable(target)
     aside = target.with_name(target.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
+    check_room(target.parent, source.events * BYTES_AN_EVENT)
     try:
         with writing(target.parent):
             aside.mkdir(parents=True)
