@@ -149,3 +149,61 @@ def test_files_of_one_name_are_told_apart(project: Trial) -> None:
         ("a", 1, 1),
         ("b", 1, 1),
     ]
+
+
+ORDERS = {
+    "kind": "transactions",
+    "columns": {"event_time": "time", "order_id": "order", "product_id": "product", "price": "price",
+                "quantity": "quantity", "customer_id": "customer", "discount": "discount"},
+}  # fmt: skip
+ORDER_HEADER = "time,order,product,price,quantity,customer,discount"
+ORDER = "2024-07-01,o1,p1,1.50,2,c1,0.1"
+
+
+def rejected_orders(project: Trial, row: str, suffix: str) -> list[tuple[int, str]]:
+    text = f"{ORDER_HEADER}\n{ORDER}\n{row}\n"
+    if suffix == "csv":
+        project.file("a.csv", text)
+    else:
+        typed = {"price": pl.Float64, "quantity": pl.Int64, "discount": pl.Float64}
+        frame = pl.read_csv(text.encode(), infer_schema_length=0)
+        frame.with_columns(pl.col(name).cast(kind) for name, kind in typed.items()).write_parquet(
+            project.root / "a.parquet"
+        )
+    counted = project.compact({**ORDERS, "files": [f"a.{suffix}"]}, quality={"max_rejected_share": 1})
+    assert [(file.rows_read, file.rows_kept) for file in counted.files] == [(2, 1)]
+    return pl.read_parquet(project.paths.rejects).select("line", "reason").rows()
+
+
+@pytest.mark.parametrize(("suffix", "line"), [("csv", 3), ("parquet", 2)])
+def test_a_total_that_no_amount_holds_is_a_reject(project: Trial, suffix: str, line: int) -> None:
+    row = ORDER.replace("1.50,2", "99999999999999,2000")
+    reason = "price x quantity has more than 14 digits before the decimal point"
+    assert rejected_orders(project, row, suffix) == [(line, reason)]
+
+
+@pytest.mark.parametrize("discount", ["NaN", "inf", "-inf"])
+@pytest.mark.parametrize(("suffix", "line"), [("csv", 3), ("parquet", 2)])
+def test_a_discount_is_a_finite_number(project: Trial, suffix: str, line: int, discount: str) -> None:
+    row = ORDER.replace("0.1", discount)
+    assert rejected_orders(project, row, suffix) == [(line, "discount: not a number")]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW.replace("acme", "ac,me").encode(),  # one field too many
+        ROW.replace("view,", "").encode(),  # one too few
+        ROW.replace("acme", "café").encode("latin-1"),  # whose last byte would take the delimiter along
+        ROW.replace("acme", '"ac"me"').encode(),  # a quote closed too early
+        ROW.replace("acme", "ac\u00e9").encode("latin-1") + b",x",
+    ],
+)
+def test_no_customer_stands_in_the_raw_text_of_a_reject(project: Trial, row: bytes) -> None:
+    customer = "918273645"
+    row = row.replace(b",4,", f",{customer},".encode())
+    project.file("a.csv", f"{HEADER}\n{ROW}\n".encode() + row + b"\n")
+    project.compact({"kind": "clickstream", "files": ["a.csv"]}, quality={"max_rejected_share": 1})
+    (raw,) = pl.read_parquet(project.paths.rejects)["raw"]
+    assert customer not in raw
+    assert raw.startswith("2019-10-01 00:00:00 UTC,")

@@ -60,6 +60,8 @@ _READER_REASONS = {
 _SWALLOWING = ("UNQUOTED VALUE", "LINE SIZE OVER MAXIMUM")
 _WHOLE = ("BIGINT", "INTEGER")
 _WHOLE_NUMBER = r"\s*[+-]?[0-9]+(\.0*)?\s*"
+_WIDE_MONEY = "DECIMAL(38,4)"  # holds any price times any quantity
+_TOTAL_TOO_LONG = "price x quantity has more than 14 digits before the decimal point"
 _FAULT = "a value that would be changed"
 HEADER_AGAIN = "the header again"
 
@@ -216,7 +218,18 @@ def _faults(source: Clickstream | Transactions, file: SourceFile, types: dict[st
             faults.append(
                 (f"NOT ({_has_a_date(cast, kind, source.time_format)})", _time_reason(theirs, source.time_format))
             )
+        if kind == "DOUBLE":
+            faults.append((f"NOT isfinite({column})", _unreadable(theirs, kind)))
+    if {"price", "quantity"} <= set(types):
+        names = (identifier(file.columns[ours]) for ours in ("price", "quantity"))
+        faults.append((_total_too_long(*names), _TOTAL_TOO_LONG))
     return faults
+
+
+def _total_too_long(price: str, quantity: str) -> str:
+    """Whether price x quantity, each readable, does not fit an amount."""
+    wide = f"TRY_CAST({price} AS {MONEY})::{_WIDE_MONEY} * TRY_CAST({quantity} AS INTEGER)"
+    return f"{wide} IS NOT NULL AND TRY_CAST({wide} AS {MONEY}) IS NULL"
 
 
 def _has_a_date(time: str, kind: str, time_format: str) -> str:
@@ -331,7 +344,11 @@ def _table_relation(
             reasons.append(f"WHEN ({dated}) IS NOT TRUE THEN {literal(_time_reason(theirs, source.time_format))}")
         elif kind != "VARCHAR":
             reason = literal(_unreadable(theirs, kind))
-            reasons.append(f"WHEN {cast} IS NULL AND nullif({raw}::VARCHAR, '') IS NOT NULL THEN {reason}")
+            unreadable = f"{cast} IS NULL" if kind != "DOUBLE" else f"({cast} IS NULL OR NOT isfinite({cast}))"
+            reasons.append(f"WHEN {unreadable} AND nullif({raw}::VARCHAR, '') IS NOT NULL THEN {reason}")
+    if {"price", "quantity"} <= set(types):
+        names = (identifier(file.columns[ours]) for ours in ("price", "quantity"))
+        reasons.append(f"WHEN {_total_too_long(*names)} THEN {literal(_TOTAL_TOO_LONG)}")
     return (
         f"SELECT {', '.join(casts)}, CASE {' '.join(reasons)} END AS reason, "
         f"file_row_number + 1 AS source_row, to_json(t)::VARCHAR AS raw FROM {scan} t"
@@ -455,18 +472,31 @@ def _reader_rejects(
     _forget_rejects(engine)
     ours = {name: key for key, name in file.columns.items()}
     personal = _personal(file)
+    lines = _lines(errors, file.path)
+    texts = _as_they_stand(errors, lines, file.path)
     rows = [
         {
             "file": file.label,
             "line": line,
             "reason": HEADER_AGAIN
-            if _fields(raw or "", source.delimiter) == list(file.header)
+            if _fields(raw, source.delimiter) == list(file.header)
             else _reader_reason(error, column, message, len(file.header), ours, types, source.time_format),
-            "raw": _masked(raw or "", source.delimiter, len(file.header), personal),
+            "raw": _masked(raw, source.delimiter, len(file.header), personal),
         }
-        for line, (_, error, column, message, raw) in zip(_lines(errors, file.path), errors.iter_rows(), strict=True)
+        for line, raw, (_, error, column, message, _) in zip(lines, texts, errors.iter_rows(), strict=True)
     ]
     return pl.DataFrame(rows, schema=REJECTS_SCHEMA)
+
+
+def _as_they_stand(errors: pl.DataFrame, lines: list[int], path: Path) -> list[str]:
+    """Raw text of rejected rows. With bytes that are not UTF-8 the reader loses those that follow: it is looked up."""
+    texts: list[str] = errors["raw"].fill_null("").to_list()
+    garbled = [place for place, error in enumerate(errors["error"]) if error == "INVALID ENCODING"]
+    wanted = sorted({lines[place] for place in garbled})
+    found = dict(zip(wanted, text_of_lines(path, wanted), strict=True)) if wanted else {}
+    for place in garbled:
+        texts[place] = found[lines[place]]
+    return texts
 
 
 def _forget_rejects(engine: DuckEngine) -> None:
