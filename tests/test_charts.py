@@ -15,7 +15,8 @@ import pytest
 from patternbook import theme
 from patternbook.analysis.eda import Activity, Coverage, Prices
 from patternbook.analysis.funnel import Funnel, Groups, by_group, publish
-from patternbook.charts import drawing, eda, funnel
+from patternbook.analysis.holdout import MODEL, Holdout
+from patternbook.charts import drawing, eda, funnel, lifetime
 from patternbook.formats import Formats
 
 US, DE = Formats("USD", "en_US"), Formats("EUR", "de_DE")
@@ -87,6 +88,30 @@ def groups(*rows: tuple[str, int, int], minimum: int = 10) -> Groups:
     return result
 
 
+def horizons(*, extrapolated: bool) -> pl.DataFrame:
+    months = [3, 6, 12, 24, 60]
+    return pl.DataFrame(
+        {
+            "months": months,
+            "value": [10.0 * k for k in months],
+            "low": [9.0 * k for k in months],
+            "high": [11.0 * k for k in months],
+            "extrapolated": [extrapolated and k > 6 for k in months],
+        }
+    )
+
+
+def holdout(buyers: int) -> Holdout:
+    x = [k % 12 for k in range(buyers)]
+    customers = pl.DataFrame(
+        {"customer_id": range(buyers), "x": x, "actual": [k // 2 + 1 for k in x], MODEL: [k / 2 + 1 for k in x]}
+    )
+    weeks = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(30)]
+    weekly = pl.DataFrame({"week": weeks, "actual": range(30), "expected": [k + 0.5 for k in range(30)]})
+    return Holdout(date(2024, 5, 1), 90, customers, weekly)
+
+
+HELD = pl.DataFrame({"customers": [k / 100 for k in range(101)], "value": [(k / 100) ** 0.5 for k in range(101)]})
 MIX = pl.DataFrame({"event_type": ["view", "cart", "purchase"], "events": [950, 40, 10], "share": [0.95, 0.04, 0.01]})
 DRAWN = {
     "a year by day": lambda f: eda.activity(activity(366), f),
@@ -109,6 +134,12 @@ DRAWN = {
     "two groups": lambda f: funnel.funnel_groups(groups(("phone", 900, 90), ("desk", 800, 160)), REES46, f),
     "groups of few buyers": lambda f: funnel.funnel_groups(groups(("phone", 900, 9), ("desk", 800, 0)), REES46, f),
     "groups without a common rate": lambda f: funnel.funnel_groups(groups(("a", 90, 0), ("b", 90, 0)), NO_PURCHASE, f),
+    "value by horizon": lambda f: lifetime.horizons(horizons(extrapolated=True), 900, f),
+    "value within the data": lambda f: lifetime.horizons(horizons(extrapolated=False), 900, f),
+    "who holds the value": lambda f: lifetime.concentration(HELD, 900, f),
+    "forecast by week": lambda f: lifetime.tracking(holdout(600), f),
+    "forecast by frequency": lambda f: lifetime.by_frequency(holdout(600), 10, f),
+    "forecast of few buyers": lambda f: lifetime.by_frequency(holdout(60), 10, f),
     "many groups": lambda f: funnel.funnel_groups(groups(*((f"d{k}", 900, 90 + k) for k in range(12))), REES46, f),
 }
 

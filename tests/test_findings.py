@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from throwaway import Project
 
+from patternbook.analysis.measure import Measure
 from patternbook.errors import MissingMart
 from patternbook.findings import (
     SIGNIFICANT_DIGITS,
@@ -122,3 +123,22 @@ def test_a_missing_mart_names_the_command_that_builds_it(project: Project) -> No
     mart.parent.mkdir(parents=True)
     Path(mart).touch()
     assert Recorder.open("02_eda", given, needs=["daily"]).notebook == "02_eda"
+
+
+def test_results_by_customer_read_back_until_they_are_taken_back(project: Project) -> None:
+    recorder = Recorder("08_lifetime_churn", project.params())
+    frame = pl.DataFrame({"customer_id": [1, 2], "value_12m": [3.0, 4.0]})
+    assert recorder.read_per_customer("lifetime") is None
+    recorder.per_customer("lifetime", frame)
+    read = recorder.read_per_customer("lifetime")
+    assert read is not None and read.equals(frame)
+    recorder.no_per_customer("lifetime")
+    assert recorder.read_per_customer("lifetime") is None
+
+
+def test_measures_are_of_the_kind_that_is_said(project: Project) -> None:
+    recorder = Recorder("08_lifetime_churn", project.params())
+    recorder.measures("lifetime", [Measure("bgnbd_r", "r", "number", 0.2, (0.1, 0.3))], cell="fig-x", kind="modelled")
+    recorder.save()
+    (found,) = read_findings(RunPaths.of("small").findings_parts / "08_lifetime_churn.json").values()
+    assert found.kind == "modelled"

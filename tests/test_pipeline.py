@@ -22,7 +22,7 @@ from patternbook.errors import UserError
 from patternbook.imports import notebook_code
 from patternbook.params import Params
 from patternbook.paths import RunPaths
-from patternbook.pipeline import Notebook
+from patternbook.pipeline import NOTEBOOKS, Notebook
 from patternbook.runs import read_previous
 from patternbook.usage import Usage
 from patternbook.warehouse.contracts import MARTS
@@ -356,8 +356,8 @@ def test_with_real_kernels_two_at_once(project: Project, monkeypatch: pytest.Mon
 
 def test_ctrl_c_ends_at_once(project: Project) -> None:
     project.notebook("01_compaction", RECORD, "(root / 'started').touch()", "import time; time.sleep(120)")
-    for name in ("02_eda", "06_funnel_temporal"):
-        project.notebook(name)
+    for other in NOTEBOOKS[1:]:
+        project.notebook(other.name)
     project.params()
     command = [sys.executable, "-m", "patternbook.cli", "run", str(project.params_file)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

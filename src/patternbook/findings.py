@@ -147,8 +147,8 @@ class Recorder:
             reason=reason,
         )
 
-    def measures(self, topic: str, measures: Iterable[Measure], *, cell: str) -> None:
-        """Record measures as findings `<topic>.<name>` of kind measured; each computed in the cell labelled `cell`."""
+    def measures(self, topic: str, measures: Iterable[Measure], *, cell: str, kind: Kind = "measured") -> None:
+        """Record measures as findings `<topic>.<name>` of one kind; each computed in the cell labelled `cell`."""
         for measure in measures:
             self.finding(
                 f"{topic}.{measure.name}",
@@ -156,6 +156,7 @@ class Recorder:
                 unit=measure.unit,
                 label=measure.label,
                 cell=cell,
+                kind=kind,
                 interval=measure.interval,
                 n=measure.n,
                 reason=measure.reason,
@@ -175,6 +176,20 @@ class Recorder:
         with aside(self.paths.tables / f"{table_id}.parquet") as file:
             frame.write_parquet(file, compression="zstd")
         self._written.tables.append(table_id)
+
+    def per_customer(self, name: str, frame: pl.DataFrame) -> None:
+        """Keep a result by customer under `customer/<name>.parquet`, for other notebooks; it is never published."""
+        with aside(self.paths.per_customer(name)) as file:
+            frame.write_parquet(file, compression="zstd")
+
+    def read_per_customer(self, name: str) -> pl.DataFrame | None:
+        """A result by customer, None where the notebook that makes it has left it out."""
+        file = self.paths.per_customer(name)
+        return pl.read_parquet(file) if file.exists() else None
+
+    def no_per_customer(self, name: str) -> None:
+        """Say that this run has no such result: one of an earlier run is deleted."""
+        self.paths.per_customer(name).unlink(missing_ok=True)
 
     def figure(self, figure_id: str, figure: FigureT) -> FigureT:
         """Keep a Plotly figure under `figures/<figure_id>.json` and hand it on, for the cell to show."""

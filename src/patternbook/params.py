@@ -324,6 +324,44 @@ class Funnel(Section):
     by: Literal["platform", "device", "channel", "region"] = "platform"
 
 
+class Economics(Section):
+    """What an order earns and what later money is worth; assumptions, with their `source`.
+
+    `margin` is the share of revenue left after the cost of goods. `discount_rate` is a year's, effective: money t
+    years from now is worth (1 + discount_rate)^−t.
+    """
+
+    margin: float = Field(0.30, gt=0, le=1)
+    discount_rate: float = Field(0.10, ge=0, le=1)
+    source: str = "default of the software; set economics.margin and economics.discount_rate to the shop's own"
+
+
+class Retention(Section):
+    """08_lifetime_churn: how many cohorts a heatmap shows."""
+
+    most_cohorts: int = Field(13, ge=3, le=53)  # the latest; a quarter of weeks
+
+
+class Lifetime(Section):
+    """08_lifetime_churn: the unit of time of the repeat-buying model, and the last day that it is checked on."""
+
+    time_unit: Literal["day", "week", "month"] = "week"
+    calibration_end: date | Literal["auto"] = "auto"  # last day included; auto: two thirds of the data
+    minimum_buyers: int = Field(50, ge=10)  # fewer identify no model of four parameters
+
+
+class Churn(Section):
+    """08_lifetime_churn: what counts as having left."""
+
+    definition: Literal["silence", "p_alive"] = "silence"
+
+
+class Segmentation(Section):
+    """03_segmentation: up to how many clusters are tried."""
+
+    most_clusters: int = Field(8, ge=2, le=12)
+
+
 class Bound(Section):
     """What a finding must be. A run that breaks one ends with exit code 1."""
 
@@ -352,6 +390,11 @@ class Params(Section):
     privacy: Privacy = Privacy()
     eda: Eda = Eda()
     funnel: Funnel = Funnel()
+    economics: Economics = Economics()
+    segmentation: Segmentation = Segmentation()
+    retention: Retention = Retention()
+    lifetime: Lifetime = Lifetime()
+    churn: Churn = Churn()
     expect: dict[str, Bound] = {}
 
     _file: str = PrivateAttr(default=str(DEFAULT_FILE))

@@ -144,6 +144,10 @@ class RunPaths:
         """Folder of findings and tables for spreadsheets."""
         return self.home / "exports"
 
+    def per_customer(self, name: str) -> Path:
+        """Parquet file of one result by customer; never published."""
+        return self.home / "customer" / f"{name}.parquet"
+
     @property
     def manifest(self) -> Path:
         """The run's manifest; written last."""

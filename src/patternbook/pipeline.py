@@ -32,7 +32,7 @@ from patternbook.warehouse.contracts import MARTS
 
 FINDINGS = "findings"
 REPORT = "report"
-COMPUTING_PACKAGES = ("duckdb", "numpy", "polars", "pyarrow", "scipy")
+COMPUTING_PACKAGES = ("duckdb", "lightgbm", "numpy", "polars", "pyarrow", "scikit-learn", "scipy")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,11 @@ NOTEBOOKS = (
         reads=("source", "currency", "privacy", "funnel"),
         after=("01_compaction",),
         left_out={"transactions": "order lines hold no views and carts"},
+    ),
+    Notebook(
+        "08_lifetime_churn",
+        reads=("currency", "report", "privacy", "economics", "lifetime"),
+        after=("01_compaction",),
     ),
 )
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from patternbook.analysis.intervals import ratio_of_totals, wilson
+from patternbook.analysis import lifetime
+from patternbook.analysis.intervals import Estimate, ratio_of_totals, wilson
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+import repeat_buying
 from test_intervals import TRUE_ORDER_VALUE, customers
 
 SEEDS = 400  # as DESIGN asks of each kind
@@ -45,6 +47,37 @@ def order_value_change_is_covered(n: int) -> Callable[[np.random.Generator], boo
     return covered
 
 
+def buying_parameter_is_covered(n: int, name: str) -> Callable[[np.random.Generator], bool]:
+    """A parameter of BG/NBD or Gamma-Gamma, of `n` buyers drawn from them."""
+    truth = dict(zip(lifetime.LABELS, (*repeat_buying.BUYING, *repeat_buying.SPEND), strict=True))[name]
+
+    def covered(rng: np.random.Generator) -> bool:
+        models = lifetime.fit(repeat_buying.customers(n, rng).histories, minimum_buyers=50)
+        return isinstance(models, lifetime.Models) and _estimate_holds(truth, lifetime.parameters(models, n).get(name))
+
+    return covered
+
+
+def value_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """What `n` buyers together do spend in the next twelve months, discounted."""
+    terms = lifetime.Terms(margin=1.0, discount_rate=0.1, unit="week")
+
+    def covered(rng: np.random.Generator) -> bool:
+        drawn = repeat_buying.customers(n, rng, discount=terms.discount)
+        models = lifetime.fit(drawn.histories, minimum_buyers=50)
+        if not isinstance(models, lifetime.Models):
+            return False
+        return _estimate_holds(
+            float(drawn.future.sum()), lifetime.total(lifetime.per_customer(drawn.histories, models, terms))
+        )
+
+    return covered
+
+
+def _estimate_holds(truth: float, estimate: Estimate | None) -> bool:
+    return estimate is not None and estimate.interval is not None and _within(truth, estimate.interval)
+
+
 def _within(truth: float, interval: tuple[float, float]) -> bool:
     return interval[0] <= truth <= interval[1]
 
@@ -56,6 +89,10 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"order value, {n:,} customers", order_value_is_covered(n)
     for n in (100, 1000):
         yield f"change of order value, {n:,} customers", order_value_change_is_covered(n)
+    for name in lifetime.LABELS:
+        yield f"{name}, 1,000 buyers", buying_parameter_is_covered(1000, name)
+    for n in (300, 1000):
+        yield f"value in twelve months, {n:,} buyers", value_is_covered(n)
 
 
 def main() -> None:
