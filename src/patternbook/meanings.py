@@ -153,4 +153,103 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "lost": Meaning("those of base who did not take it", "count"),
         },
     ),
+    "retention.cohorts": ResultTable(
+        "one row a cohort and age that the data cover for the whole cohort; the latest cohorts, weekly and monthly",
+        {
+            "unit": Meaning("week (ages of 7 days) or month (ages of 30 days)"),
+            "cohort": Meaning("first day of the calendar week or month of the customers' first day", "time"),
+            "age": Meaning("whole units since each customer's own first day", "count"),
+            "customers": Meaning("customers of the cohort", "count"),
+            "back": Meaning("those who are there at this age; null where too few to publish", "count"),
+            "share": Meaning("back ÷ customers; null where too few to publish", "share"),
+            "low": Meaning("lower end of its 95% interval (Wilson)", "share"),
+            "high": Meaning("upper end of its 95% interval (Wilson)", "share"),
+        },
+    ),
+    "retention.curves": ResultTable(
+        "one row a group and week since the first day, only customers observed up to the last week",
+        {
+            "by": Meaning("what the groups are: first platform or category"),
+            "group": Meaning("the group; the largest ones"),
+            "age": Meaning("whole weeks since each customer's own first day", "count"),
+            "customers": Meaning("customers of the group", "count"),
+            "back": Meaning("those who are there in this week; null where too few to publish", "count"),
+            "share": Meaning("back ÷ customers; null where too few to publish", "share"),
+            "low": Meaning("lower end of its 95% interval (Wilson)", "share"),
+            "high": Meaning("upper end of its 95% interval (Wilson)", "share"),
+        },
+    ),
+    "retention.second_purchase": ResultTable(
+        "one row a number of days after which a second purchase was seen, or a buyer was last observed",
+        {
+            "days": Meaning("days since the first purchase", "days"),
+            "share": Meaning("share of buyers who have bought on a second day by then (Kaplan–Meier)", "share"),
+            "low": Meaning("lower end of its 95% interval", "share"),
+            "high": Meaning("upper end of its 95% interval", "share"),
+            "at_risk": Meaning("buyers still observed and without a second purchase just before", "count"),
+        },
+    ),
+    "segmentation.segments": ResultTable(
+        "one row a segment of buyers, in the order of segmentation.rules; those of fewer customers than "
+        "privacy.minimum_group stand together",
+        {
+            "segment": Meaning("name of the segment"),
+            "customers": Meaning("buyers in it", "count"),
+            "share": Meaning("customers ÷ all buyers", "share"),
+            "mean_spend": Meaning("mean money a buyer, net of returns", "currency"),
+            "median_spend": Meaning("median money a buyer, net of returns", "currency"),
+            "median_recency": Meaning("median of days since the last order", "days"),
+            "mean_frequency": Meaning("mean number of days with an order", "number"),
+            "revenue_share": Meaning("its share of the revenue of all buyers", "share"),
+            "value_at_risk": Meaning("margin of the next 12 months that drop-out may cost, modelled", "currency"),
+            "value_at_risk_low": Meaning("lower end of its 95% interval", "currency"),
+            "value_at_risk_high": Meaning("upper end of its 95% interval", "currency"),
+            "at_risk": Meaning("whether the rules mark it as at risk"),
+            "action": Meaning("what the rules say to do"),
+        },
+    ),
+    "segmentation.migration": ResultTable(
+        "one row a move between two windows of time that lie next to each other; small groups stand together",
+        {
+            "from": Meaning("segment in the earlier window"),
+            "to": Meaning("segment in the later window, by the earlier one's cut points"),
+            "customers": Meaning("customers who made the move", "count"),
+        },
+    ),
+    "segmentation.windows": ResultTable(
+        "one row a window of time at the end of the data: segments by it against those by all data",
+        {
+            "months": Meaning("length of the window", "months"),
+            "customers": Meaning("buyers in the window", "count"),
+            **_rate("same", "share of them in the same segment"),
+            "adjusted_rand": Meaning("adjusted Rand index: 1 the same grouping, 0 no more alike than chance", "number"),
+        },
+    ),
+    "segmentation.grid": ResultTable(
+        "one row a pair of scores with as many customers as privacy.minimum_group or more",
+        {
+            "recency_score": Meaning("1 (bought longest ago) to 5", "count"),
+            "frequency_score": Meaning("1 (fewest order days) to 5", "count"),
+            "customers": Meaning("buyers", "count"),
+            "median_spend": Meaning("their median money, net of returns", "currency"),
+        },
+    ),
+    "segmentation.clusters": ResultTable(
+        "one row a cluster, the largest first; null where it has fewer customers than privacy.minimum_group",
+        {
+            "cluster": Meaning("its number", "count"),
+            "customers": Meaning("buyers in it", "count"),
+            "median_recency": Meaning("median of days since the last order", "days"),
+            "mean_frequency": Meaning("mean number of days with an order", "number"),
+            "median_order_value": Meaning("median money a day with an order", "currency"),
+            "revenue_share": Meaning("its share of the revenue of all clusters", "share"),
+        },
+    ),
+    "segmentation.silhouettes": ResultTable(
+        "one row a number of clusters",
+        {
+            "k": Meaning("number of clusters", "count"),
+            "silhouette": Meaning("mean silhouette of a sample of buyers: 1 far apart, 0 none", "number"),
+        },
+    ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -337,7 +338,7 @@ class Economics(Section):
 
 
 class Retention(Section):
-    """08_lifetime_churn: how many cohorts a heatmap shows."""
+    """08_lifetime_churn: how many cohorts a heatmap and its table hold."""
 
     most_cohorts: int = Field(13, ge=3, le=53)  # the latest; a quarter of weeks
 
@@ -356,10 +357,78 @@ class Churn(Section):
     definition: Literal["silence", "p_alive"] = "silence"
 
 
-class Segmentation(Section):
-    """03_segmentation: up to how many clusters are tried."""
+Score = Annotated[int, Field(ge=1, le=5)]
+Scores = tuple[Score, Score]
 
+
+class SegmentRule(Section):
+    """A segment: lowest and highest score of each kind, both included (5 is best), and what to do about it."""
+
+    name: str = Field(min_length=1, max_length=40)
+    recency: Scores = (1, 5)
+    frequency: Scores = (1, 5)
+    monetary: Scores = (1, 5)
+    action: str = ""
+    at_risk: bool = False
+
+    @model_validator(mode="after")
+    def _limits_run_upward(self) -> SegmentRule:
+        for kind in ("recency", "frequency", "monetary"):
+            low, high = getattr(self, kind)
+            if low > high:
+                raise ValueError(f"{kind}: [{low}, {high}] holds no score; write the lower one first")
+        return self
+
+
+SEGMENT_RULES = (
+    SegmentRule(
+        name="Champions", recency=(4, 5), frequency=(4, 5), monetary=(4, 5), action="Reward, ask for referrals"
+    ),
+    SegmentRule(name="Loyal", recency=(3, 5), frequency=(4, 5), action="Offer more of what they buy"),
+    SegmentRule(
+        name="Can't lose them",
+        recency=(1, 2),
+        frequency=(4, 5),
+        monetary=(4, 5),
+        action="Contact in person",
+        at_risk=True,
+    ),
+    SegmentRule(
+        name="At risk", recency=(1, 2), frequency=(3, 5), action="Win back with a reason to return", at_risk=True
+    ),
+    SegmentRule(name="New", recency=(5, 5), frequency=(1, 1), action="Welcome, lead to a second order"),
+    SegmentRule(name="Promising", recency=(4, 5), frequency=(1, 3), action="Lead to the next order"),
+    SegmentRule(name="Needs attention", recency=(3, 3), frequency=(1, 3), action="Remind before they go quiet"),
+    SegmentRule(name="Hibernating", recency=(2, 2), frequency=(1, 2), action="Remind, at low cost"),
+    SegmentRule(name="Lost", recency=(1, 1), frequency=(1, 2), action="Spend nothing"),
+)
+
+
+class Segmentation(Section):
+    """03_segmentation: the rules that make segments of scores (the first that matches counts), windows, clusters."""
+
+    rules: tuple[SegmentRule, ...] = Field(SEGMENT_RULES, min_length=1)
+    minimum_buyers: int = Field(50, ge=10)  # fewer cannot be told apart in fifths
+    migration_months: int = Field(6, ge=1, le=36)  # each of the two windows; half of the data where they are shorter
+    windows_months: tuple[Annotated[int, Field(ge=1, le=60)], ...] = (3, 6, 12)
     most_clusters: int = Field(8, ge=2, le=12)
+
+    @model_validator(mode="after")
+    def _every_score_has_a_segment(self) -> Segmentation:
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) < len(names):
+            raise ValueError(f"rules: two are called {max(names, key=names.count)!r}; names are unique")
+        for scores in itertools.product(range(1, 6), repeat=3):
+            if not any(_matches(rule, scores) for rule in self.rules):
+                raise ValueError(
+                    "rules: no rule matches recency {}, frequency {}, monetary {}; add one that does".format(*scores)
+                )
+        return self
+
+
+def _matches(rule: SegmentRule, scores: tuple[int, ...]) -> bool:
+    limits = (rule.recency, rule.frequency, rule.monetary)
+    return all(low <= score <= high for (low, high), score in zip(limits, scores, strict=True))
 
 
 class Bound(Section):

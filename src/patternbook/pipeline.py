@@ -64,6 +64,11 @@ NOTEBOOKS = (
     Notebook("01_compaction", reads=("source", "period", "filter", "engine", "currency", "quality", "report")),
     Notebook("02_eda", reads=("currency", "report", "privacy", "eda"), after=("01_compaction",)),
     Notebook(
+        "03_segmentation",
+        reads=("currency", "report", "privacy", "segmentation"),
+        after=("01_compaction", "08_lifetime_churn"),
+    ),
+    Notebook(
         "06_funnel_temporal",
         reads=("source", "currency", "privacy", "funnel"),
         after=("01_compaction",),
@@ -71,7 +76,7 @@ NOTEBOOKS = (
     ),
     Notebook(
         "08_lifetime_churn",
-        reads=("currency", "report", "privacy", "economics", "lifetime"),
+        reads=("source", "currency", "report", "privacy", "economics", "retention", "lifetime"),
         after=("01_compaction",),
     ),
 )

@@ -251,6 +251,28 @@ MARTS: dict[str, Contract] = {
             },
         ),
         Contract(
+            name="cohorts",
+            meaning="customers by the day on which they were first there and by how long after it they were there "
+            "again; no row where nobody was. Ages are counted from each customer's own first day, and those that the "
+            "data do not cover to their end are in it, for the analysis to cut",
+            key=("activity", "unit", "grouping_name", "group_name", "first_day", "age"),
+            columns=(
+                Column("activity", "VARCHAR", "visit (a session starts) or purchase (an order of one unit or more)"),
+                Column("unit", "VARCHAR", "unit of the age: week of 7 days or month of 30 days"),
+                Column("grouping_name", "VARCHAR", "all, platform or category; each holds the same customers"),
+                Column(
+                    "group_name",
+                    "VARCHAR",
+                    "platform of the first session that names one, or top category of the product seen (bought) "
+                    "first, the first by alphabet where there are several; customers without one are only in all",
+                ),
+                Column("first_day", "DATE", "day of the first visit (order), in the shop's local time"),
+                Column("age", "BIGINT", "whole units since the first day", unit="count"),
+                Column("customers", "BIGINT", "distinct customers with the activity at this age"),
+            ),
+            identities={"nobody comes before the first day": "bool_and(age >= 0)"},
+        ),
+        Contract(
             name="product_stats",
             meaning="one row a product that occurs in an event",
             key=("product_id",),

@@ -36,6 +36,7 @@ BUILD_ORDER = (
     "daily",
     "hourly",
     "funnel",
+    "cohorts",
     "product_stats",
     "coverage",
 )
@@ -52,6 +53,11 @@ ACCOUNTING = {
     "customers hold their orders": "(SELECT coalesce(sum(orders), 0) FROM customers) = "
     "(SELECT count(*) FROM purchases WHERE customer_id IS NOT NULL)",
     "days hold all arrivals": "(SELECT sum(new_customers) FROM daily) = (SELECT count(*) FROM customers)",
+    "cohorts hold all visitors": "(SELECT coalesce(sum(customers), 0) FROM cohorts WHERE activity = 'visit' "
+    "AND unit = 'week' AND grouping_name = 'all' AND age = 0) = (SELECT count(*) FROM customers)",
+    "cohorts hold all buyers": "(SELECT coalesce(sum(customers), 0) FROM cohorts WHERE activity = 'purchase' "
+    "AND unit = 'week' AND grouping_name = 'all' AND age = 0) = "
+    "(SELECT count(DISTINCT customer_id) FROM purchases WHERE units > 0)",
     "the funnel holds all customers": "(SELECT coalesce(sum(visitors), 0) FROM funnel) = "
     "(SELECT count(*) FROM customers)",
 }
