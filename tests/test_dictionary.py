@@ -41,10 +41,10 @@ def rows(pipe_table: str) -> Iterator[list[str]]:
 
 
 def written(smoke: RunPaths) -> Iterator[tuple[str, Path]]:
-    """Label in the dictionary and path of each Parquet file of the run, but for what compaction keeps for itself."""
+    """Label in the dictionary and path of each Parquet file of the run, but for what compaction and notebooks keep for themselves."""
     for file in sorted(smoke.home.rglob("*.parquet")):
         place = file.relative_to(smoke.home)
-        if place.parts[0] == "groups":
+        if place.parts[0] in ("groups", "customer"):
             continue
         name = "events/*" if place.parts[0] == "events" else str(place.with_suffix(""))
         yield "tbl-" + "".join(char if char.isalnum() else "-" for char in name), file
