@@ -41,7 +41,7 @@ def rows(pipe_table: str) -> Iterator[list[str]]:
 
 
 def written(smoke: RunPaths) -> Iterator[tuple[str, Path]]:
-    """Label in the dictionary and path of each Parquet file of the run, but for what compaction and notebooks keep for themselves."""
+    """Label in the dictionary and path of each Parquet file of the run, but for what steps keep for themselves."""
     for file in sorted(smoke.home.rglob("*.parquet")):
         place = file.relative_to(smoke.home)
         if place.parts[0] in ("groups", "customer"):
