@@ -42,6 +42,11 @@ def _rate(name: str, meaning: str) -> dict[str, Meaning]:
     }
 
 
+def _ends(column: str, unit: Unit) -> dict[str, Meaning]:
+    """The ends of a column's interval."""
+    return {f"{column}_{end}": Meaning(f"{end} end of the 95 % interval of {column}", unit) for end in ("low", "high")}
+
+
 RESULT_TABLES: dict[str, ResultTable] = {
     "compaction.bytes": ResultTable(
         "one row a saving of compaction, in the order in which they add up",
@@ -151,6 +156,32 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "low": Meaning("lower end of the rate's 95% interval (Wilson)", "share"),
             "high": Meaning("upper end of the rate's 95% interval (Wilson)", "share"),
             "lost": Meaning("those of base who did not take it", "count"),
+        },
+    ),
+    "lifetime.holdout": ResultTable(
+        "one row a way of forecasting purchases in the hold-out period, each with a 95 % interval by customer",
+        {
+            "method": Meaning("how purchases were forecast"),
+            "error": Meaning("forecast purchases ÷ actual ones, less one", "share"),
+            **_ends("error", "share"),
+            "r2": Meaning("share of the differences between customers that the forecast explains", "number"),
+            **_ends("r2", "number"),
+            "spearman": Meaning("rank correlation of forecast and actual purchases", "number"),
+            **_ends("spearman", "number"),
+            "captured": Meaning(
+                "purchases of the tenth forecast highest ÷ those of the tenth that bought most", "share"
+            ),
+            **_ends("captured", "share"),
+        },
+    ),
+    "lifetime.horizons": ResultTable(
+        "one row a horizon",
+        {
+            "months": Meaning("months from the end of the data", "months"),
+            "value": Meaning("discounted margin expected until then, mean a customer", "currency"),
+            "low": Meaning("low end of its 95 % interval", "currency"),
+            "high": Meaning("high end of its 95 % interval", "currency"),
+            "extrapolated": Meaning("whether the horizon is longer than the data"),
         },
     ),
     "retention.cohorts": ResultTable(

@@ -171,7 +171,7 @@ class _Run:
                 planned = plan(spans)
                 reused = reusable(self.stored, [[spans[k] for k in positions] for positions in planned])
                 self._stage([k for positions in planned[reused:] for k in positions])
-                self._stop_at_too_many_rejects(self.stored[:reused])
+                self._stop_at_too_many_rejects(spans)
                 groups = self.stored[:reused]
                 for positions in planned[reused:]:
                     groups = [*groups, self._write_group(groups, reused, positions, spans)]
@@ -206,7 +206,16 @@ class _Run:
         staged = self.staged[position]
         first, last = self.engine.rows(f"SELECT min(seconds), max(seconds) FROM {parquet(staged.file)}")[0]
         path, label, size, mtime = self.identities[position]
-        return FileSpan(path=path, label=label, size=size, mtime_ns=mtime, rows=staged.rows, first=first, last=last)
+        return FileSpan(
+            path=path,
+            label=label,
+            size=size,
+            mtime_ns=mtime,
+            rows=staged.rows,
+            unreadable=len(staged.rejects),
+            first=first,
+            last=last,
+        )
 
     def _stage(self, positions: Iterable[int]) -> None:
         waiting = [k for k in positions if k not in self.staged]
@@ -223,13 +232,12 @@ class _Run:
     def _report_reading(self, done: int, size: int, total: int, share: float) -> None:
         self.progress("read", (done + share * size) / total)
 
-    def _stop_at_too_many_rejects(self, reused: Sequence[Group]) -> None:
-        counts = [count for group in reused for count in group.counts]
+    def _stop_at_too_many_rejects(self, spans: Sequence[FileSpan]) -> None:
         staged = list(self.staged.values())
-        read = sum(one.rows_read for one in staged) + sum(count.rows_read for count in counts)
-        rejected = sum(len(one.rejects) for one in staged) + sum(count.rows_rejected for count in counts)
+        unreadable = sum(file.unreadable for file in spans)
+        read = unreadable + sum(file.rows for file in spans)
         limit = self.params.quality.max_rejected_share
-        if not staged or rejected <= limit * read:
+        if not staged or unreadable <= limit * read:
             return
         rejects = pl.concat([one.rejects for one in staged])
         leading = rejects.group_by("reason").agg(pl.len(), pl.col("file").first(), pl.col("line").min())
@@ -238,7 +246,7 @@ class _Run:
             for reason, count, file, line in leading.sort("len", "reason", descending=[True, False]).head(3).iter_rows()
         )
         raise UserError(
-            f"{staged[0].source.path if len(self.files) == 1 else 'the source files'}: {rejected:,} of {read:,} rows "
+            f"{staged[0].source.path if len(self.files) == 1 else 'the source files'}: {unreadable:,} of {read:,} rows "
             f"cannot be read, more than quality.max_rejected_share ({limit:g}): {shown}. "
             "Mend the files or the mapping, or raise the limit"
         )

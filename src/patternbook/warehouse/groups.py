@@ -24,13 +24,17 @@ SMALL_GROUP = 524_288  # rows; a group of fewer takes the next file in as well, 
 
 
 class FileSpan(BaseModel):
-    """A source file as it was read: which one it is, and the seconds of its first and last row (null for no rows)."""
+    """A source file as it was read: which one it is, how many rows could be read and how many not.
+
+    `first` and `last` are the seconds of its first and last row, null for no rows.
+    """
 
     path: str
     label: str
     size: int
     mtime_ns: int
     rows: int
+    unreadable: int
     first: int | None
     last: int | None
 
