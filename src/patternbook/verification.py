@@ -75,12 +75,13 @@ def verify(
         outcome = recompute(params)
         again = RunPaths.of(run)
         failures = [_without_place(failure.message) for failure in outcome.failures]
+        tables = _tables(paths)
         return Verification(
             findings=len(state.findings),
-            tables=len(_tables(paths)),
+            tables=len(tables),
             circumstances=compare_circumstances(state.manifest, _now(params, again)),
-            tampered=_tampered(state.manifest, paths),
-            differences=[] if failures else [*_findings(state, again), *_differing_tables(paths, again)],
+            tampered=_tampered(state.manifest, paths, tables),
+            differences=[] if failures else [*_findings(state, again), *_differing_tables(tables, _tables(again))],
             failures=failures,
             kept=again.root if keep else None,
         )
@@ -124,12 +125,12 @@ def _now(params: Params, again: RunPaths) -> Manifest:
     return description(params, {file: digests.of(file) or "" for file in pipeline.input_files(params)})
 
 
-def _tampered(manifest: Manifest, paths: RunPaths) -> list[str]:
+def _tampered(manifest: Manifest, paths: RunPaths, now: Mapping[str, pl.DataFrame]) -> list[str]:
     """Findings and tables of the run that are not as it left them."""
     findings = from_root(paths.findings)
     recorded = manifest["outputs"].get(findings, {}).get("sha256")
     changed = [findings] if hashlib.sha256(paths.findings.read_bytes()).hexdigest() != recorded else []
-    tables, now = manifest.get("tables", {}), _tables(paths)
+    tables = manifest.get("tables", {})
     differ = [name for name, digest in tables.items() if name not in now or content_digest(now[name]) != digest]
     return [*changed, *(from_root(paths.tables / f"{name}.parquet") for name in differ)]
 
@@ -156,8 +157,7 @@ def _fields(finding: Finding | None, keys: list[str]) -> str:
     return ", ".join(f"{'' if key == 'value' else f'{key} '}{getattr(finding, key)}" for key in keys)
 
 
-def _differing_tables(paths: RunPaths, again: RunPaths) -> Iterator[Difference]:
-    recorded, now = _tables(paths), _tables(again)
+def _differing_tables(recorded: Mapping[str, pl.DataFrame], now: Mapping[str, pl.DataFrame]) -> Iterator[Difference]:
     for name in sorted(recorded.keys() | now.keys()):
         before, after = recorded.get(name), now.get(name)
         if before is None or after is None:

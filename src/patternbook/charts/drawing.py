@@ -30,6 +30,7 @@ HEAD_LINE = 22  # Plotly spaces all lines of a title alike
 MOST_TICKS = 5
 MOST_LABELLED_BARS = 12
 TAG_SPACE = "\0"
+SCALE = [[0, "#eef4f9"], [1, theme.BLUE]]  # from little to much
 
 _AXIS = {
     "automargin": True,
@@ -229,6 +230,11 @@ def panel_title(figure: go.Figure, row: int, text: str) -> None:
 def short(name: str) -> str:
     """A name of unknown origin for an axis: plain, and no longer than `LABEL_WIDTH`."""
     return in_chart(name if len(name) <= LABEL_WIDTH else f"{name[: LABEL_WIDTH - 1]}…")
+
+
+def axis_title(text: str) -> dict[str, Any]:
+    """A title of an axis, small and pale, as `update_xaxes(title=…)` takes it."""
+    return {"text": text, "standoff": 6, "font": {"size": SMALL_SIZE, "color": theme.MUTED}}
 
 
 def axis(letter: str, row: int) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import plotly.graph_objects as go
 import polars as pl
 
@@ -17,7 +15,6 @@ from patternbook.markup import in_chart
 
 ROW = 26  # pixels high
 PLOT = 260
-SCALE = [[0, "#eef4f9"], [1, theme.BLUE]]
 MOST_AGES = 8  # columns that can be read on a telephone
 TINT = 0.12  # opacity of a band
 PALE = 1.8  # the scale goes on beyond the largest share, so that dark text can be read on every cell
@@ -57,7 +54,7 @@ def heatmap(table: pl.DataFrame, first: Estimate, unit: Unit, activity: Activity
                 for label, row in zip(labels, cells, strict=True)
             ],
             hoverinfo="text",
-            colorscale=SCALE,
+            colorscale=drawing.SCALE,
             zmin=0,
             zmax=PALE * top or 1,
             xgap=2,
@@ -65,7 +62,9 @@ def heatmap(table: pl.DataFrame, first: Estimate, unit: Unit, activity: Activity
             showscale=False,
         )
     )
-    figure.update_xaxes(type="category", showgrid=False, title=_axis_title(f"{unit.capitalize()}s since the first day"))
+    figure.update_xaxes(
+        type="category", showgrid=False, title=drawing.axis_title(f"{unit.capitalize()}s since the first day")
+    )
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     return drawing.finished(
         figure,
@@ -107,7 +106,7 @@ def curves(found: Curves, activity: Activity, formats: Formats) -> go.Figure:
     last = int(found.table["age"].max())  # type: ignore[arg-type]
     figure.update_xaxes(
         showgrid=False,
-        title=_axis_title("Weeks since the first day"),
+        title=drawing.axis_title("Weeks since the first day"),
         tickvals=list(range(1, last + 1)),
         range=[0.7, last + 0.3],
     )
@@ -142,7 +141,7 @@ def waiting(found: Waiting, formats: Formats) -> go.Figure:
         )
     )
     _share_axis(figure, rows, formats)
-    figure.update_xaxes(showgrid=False, title=_axis_title("Days since the first purchase"), rangemode="tozero")
+    figure.update_xaxes(showgrid=False, title=drawing.axis_title("Days since the first purchase"), rangemode="tozero")
     last = rows.row(-1, named=True)
     soon = analysis.within(found, analysis.HORIZON)
     title = (
@@ -160,10 +159,6 @@ def waiting(found: Waiting, formats: Formats) -> go.Figure:
         f"{formats.share(last['share'], (last['low'], last['high']))} after {last['days']} days.",
         right=24,
     )
-
-
-def _axis_title(text: str) -> dict[str, Any]:
-    return {"text": text, "standoff": 6, "font": {"size": drawing.SMALL_SIZE, "color": theme.MUTED}}
 
 
 def _band(figure: go.Figure, rows: pl.DataFrame, x: str, colour: str, shape: str = "linear") -> None:

@@ -16,8 +16,6 @@ from patternbook.markup import in_chart
 
 LABELLED_FROM = 0.05  # of all customers; a smaller tile has no room for its name on a telephone
 NAME_WIDTH = 12  # characters a line in a tile
-PALE_BLUE = "#d6e4f0"
-SCALE = [[0, "#eef4f9"], [1, theme.BLUE]]  # from little to much
 LINK = "rgba(31, 90, 146, {})"
 DEPARTED = "rgba(90, 102, 118, 0.25)"
 
@@ -98,7 +96,7 @@ def grid(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> go.Figure
                 for f, row in zip(scores, rows, strict=True)
             ],
             hoverinfo="text",
-            colorscale=SCALE,
+            colorscale=drawing.SCALE,
             zmin=0,
             zmax=top,
             xgap=2,
@@ -117,8 +115,10 @@ def grid(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> go.Figure
                     showarrow=False,
                     font={"size": drawing.SMALL_SIZE, "color": colour},
                 )
-    figure.update_xaxes(title=_axis_title("Recency score (5: bought last)"), tickvals=list(scores), showgrid=False)
-    figure.update_yaxes(title=_axis_title("Frequency score"), tickvals=list(scores), showgrid=False)
+    figure.update_xaxes(
+        title=drawing.axis_title("Recency score (5: bought last)"), tickvals=list(scores), showgrid=False
+    )
+    figure.update_yaxes(title=drawing.axis_title("Frequency score"), tickvals=list(scores), showgrid=False)
     best = cells.sort("median_spend", "customers").row(-1, named=True)
     return drawing.finished(
         figure,
@@ -209,7 +209,7 @@ def silhouettes(found: Clusters, formats: Formats) -> go.Figure:
         )
     )
     figure.add_hrect(y0=low, y1=high, line={"width": 0}, fillcolor=theme.MUTED, opacity=0.25, layer="below")
-    figure.update_xaxes(tickvals=table["k"].to_list(), showgrid=False, title=_axis_title("Number of clusters"))
+    figure.update_xaxes(tickvals=table["k"].to_list(), showgrid=False, title=drawing.axis_title("Number of clusters"))
     figure.update_yaxes(range=[0, top], tickvals=values, ticktext=texts)
     title = f"{found.k} clusters stand out" if found.real else "No number of clusters stands out"
     own = formats.value(found.silhouette.value, "number", found.silhouette.interval)
@@ -223,10 +223,6 @@ def silhouettes(found: Clusters, formats: Formats) -> go.Figure:
         alt=f"Line chart of the silhouette by number of clusters. The best, {found.k}, reaches {own}; data without "
         f"clusters reach {chance}.",
     )
-
-
-def _axis_title(text: str) -> dict[str, object]:
-    return {"text": text, "standoff": 6, "font": {"size": drawing.SMALL_SIZE, "color": theme.MUTED}}
 
 
 def profiles(found: Clusters, formats: Formats) -> go.Figure:
