@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from patternbook.analysis import segmentation
 from patternbook.analysis.measure import LeftOut
-from patternbook.analysis.segmentation import AWAY, NOT_YET, SMALL, Migration, Rule, Window
+from patternbook.analysis.segmentation import AWAY, NOT_YET, SMALL, Migration, Period, Rule
 from patternbook.errors import UserError
 from patternbook.formats import Formats
 from patternbook.params import SEGMENT_RULES, params_from
 
 RULES = [Rule(**rule.model_dump()) for rule in SEGMENT_RULES]
-YEAR = Window(date(2024, 1, 1), date(2024, 12, 31))
+YEAR = Period(date(2024, 1, 1), date(2024, 12, 31))
 US = Formats("USD", "en_US")
 
 
-def orders(n: int, seed: int = 0, window: Window = YEAR) -> pl.DataFrame:
+def orders(n: int, seed: int = 0, window: Period = YEAR) -> pl.DataFrame:
     """Orders of about `n` customers, one a row, some of them returns."""
     rng = np.random.default_rng(seed)
     count = rng.geometric(0.4, n)
@@ -171,9 +171,9 @@ def test_no_modelled_value_is_said_not_invented() -> None:
 def test_who_does_not_change_keeps_the_segment() -> None:
     """The second half of the year repeats the first."""
     half = YEAR.days // 2
-    first = orders(300, window=Window(date(2024, 1, 1), date(2024, 1, 1) + timedelta(days=half - 1)))
+    first = orders(300, window=Period(date(2024, 1, 1), date(2024, 1, 1) + timedelta(days=half - 1)))
     second = first.with_columns(pl.col("ordered_at") + timedelta(days=half))
-    data = Window(date(2024, 1, 1), date(2024, 1, 1) + timedelta(days=2 * half - 1))
+    data = Period(date(2024, 1, 1), date(2024, 1, 1) + timedelta(days=2 * half - 1))
     moves = segmentation.migration(pl.concat([first, second]), data, 12, RULES, "UTC", 1)
     assert isinstance(moves, Migration)
     assert moves.kept is not None
@@ -255,7 +255,7 @@ def test_odd_data_give_segments_that_add_up(bought: pl.DataFrame) -> None:
 
 
 def test_one_day_has_no_movements() -> None:
-    day = Window(date(2024, 5, 1), date(2024, 5, 1))
+    day = Period(date(2024, 5, 1), date(2024, 5, 1))
     left_out = segmentation.migration(orders(300), day, 6, RULES, "UTC", 10)
     assert isinstance(left_out, LeftOut)
     assert "1 days" in left_out.reason

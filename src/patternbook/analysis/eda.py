@@ -14,6 +14,7 @@ import polars as pl
 from patternbook.analysis import intervals
 from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
+from patternbook.analysis.period import Period
 from patternbook.formats import Formats
 
 NO_PURCHASE = "The data hold no purchase."
@@ -76,18 +77,6 @@ class Span(NamedTuple):
     def days(self) -> int:
         """Calendar days from the first event to the last, both counted."""
         return (self.last.date() - self.first.date()).days + 1
-
-
-class Period(NamedTuple):
-    """Days that count, both included."""
-
-    first: date
-    last: date
-
-    @property
-    def days(self) -> int:
-        """How many."""
-        return (self.last - self.first).days + 1
 
 
 class Totals(NamedTuple):

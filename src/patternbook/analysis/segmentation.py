@@ -8,7 +8,7 @@ worst value always scores 1, however many share it (frequency is heavily tied at
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from patternbook.analysis import intervals, lifetime
 from patternbook.analysis.history import DAYS, history
 from patternbook.analysis.intervals import Estimate, Floats
 from patternbook.analysis.measure import LeftOut, Measure, measured
+from patternbook.analysis.period import Period
 from patternbook.formats import Formats
 
 FIFTHS = 5
@@ -51,18 +52,6 @@ class Cuts(NamedTuple):
     monetary: Floats
 
 
-class Window(NamedTuple):
-    """Days that count, both included."""
-
-    first: date
-    last: date
-
-    @property
-    def days(self) -> int:
-        """How many."""
-        return (self.last - self.first).days + 1
-
-
 class Migration(NamedTuple):
     """Customers by segment in two windows next to each other, both scored with the cuts of the earlier one.
 
@@ -70,13 +59,13 @@ class Migration(NamedTuple):
     customers with a purchase in both windows who are in the same segment.
     """
 
-    earlier: Window
-    later: Window
+    earlier: Period
+    later: Period
     table: pl.DataFrame
     kept: Estimate | None
 
 
-def buyers(orders: pl.DataFrame, window: Window, time_zone: str) -> pl.DataFrame:
+def buyers(orders: pl.DataFrame, window: Period, time_zone: str) -> pl.DataFrame:
     """One row a buyer as of the end of the window, from `history.orders` within it.
 
     Columns: customer_id, `recency` (whole local days since the last transaction), `frequency` (transactions; one a
@@ -230,7 +219,7 @@ def measures(
 
 
 def migration(
-    orders: pl.DataFrame, data: Window, months: int, rules: Sequence[Rule], time_zone: str, minimum_group: int
+    orders: pl.DataFrame, data: Period, months: int, rules: Sequence[Rule], time_zone: str, minimum_group: int
 ) -> Migration | LeftOut:
     """How customers move between two windows of `months` months, or two halves of the data where they are shorter.
 
@@ -242,8 +231,8 @@ def migration(
             f"The data span {data.days} days; two windows of {SHORTEST_WINDOW} days or more, as movements need, do not "
             "fit into them."
         )
-    later = Window(data.last - timedelta(days=days - 1), data.last)
-    earlier = Window(later.first - timedelta(days=days), later.first - timedelta(days=1))
+    later = Period(data.last - timedelta(days=days - 1), data.last)
+    earlier = Period(later.first - timedelta(days=days), later.first - timedelta(days=1))
     before, after = buyers(orders, earlier, time_zone), buyers(orders, later, time_zone)
     if min(before.height, after.height) < max(minimum_group, FIFTHS):
         return LeftOut("Too few customers bought in one of the two windows to follow how they move.")
@@ -278,7 +267,7 @@ def _flows(moved: pl.DataFrame, minimum_group: int) -> pl.DataFrame:
 def by_window(
     orders: pl.DataFrame,
     segments: pl.DataFrame,
-    data: Window,
+    data: Period,
     months: Sequence[int],
     rules: Sequence[Rule],
     time_zone: str,
@@ -291,7 +280,7 @@ def by_window(
     """
     rows = []
     for length in months:
-        window = Window(data.last - timedelta(days=round(length * DAYS["month"]) - 1), data.last)
+        window = Period(data.last - timedelta(days=round(length * DAYS["month"]) - 1), data.last)
         customers = buyers(orders, window, time_zone) if window.first > data.first else None
         if customers is None or customers.height < max(minimum_group, FIFTHS):
             continue

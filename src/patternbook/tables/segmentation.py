@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 from great_tables import GT
 
-from patternbook.analysis.segmentation import Window
+from patternbook.analysis.period import Period
 from patternbook.formats import Formats
 from patternbook.tables import Column, table
 
@@ -46,11 +46,11 @@ def actions(summary: pl.DataFrame, formats: Formats) -> GT:
     return table("segment-actions", summary, shown, formats, note if "value_at_risk" in shown else None)
 
 
-def windows(compared: pl.DataFrame, data: Window, formats: Formats) -> GT:
+def windows(compared: pl.DataFrame, data: Period, formats: Formats) -> GT:
     """How far segments hang on the window."""
     shown = compared.with_columns(pl.format("last {} months", "months").alias("window"))
     columns = {
-        "window": Column("Window"),
+        "window": Column("Period"),
         "customers": Column("Customers", "count"),
         "same": Column("In the same segment (95% interval)", "share", ("same_low", "same_high")),
         "adjusted_rand": Column("Adjusted Rand index", "number"),
