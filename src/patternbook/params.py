@@ -431,6 +431,26 @@ def _matches(rule: SegmentRule, scores: tuple[int, ...]) -> bool:
     return all(low <= score <= high for (low, high), score in zip(limits, scores, strict=True))
 
 
+class Propensity(Section):
+    """04_propensity: cutoff and horizons of the forecast."""
+
+
+class Basket(Section):
+    """05_basket: what a basket is, and which pairs count."""
+
+
+class Temporal(Section):
+    """06_funnel_temporal: when customers are active."""
+
+
+class Experiments(Section):
+    """07_experiments: the experiments that are planned and simulated."""
+
+
+class Roi(Section):
+    """07_experiments: what each action costs and is expected to bring."""
+
+
 class Bound(Section):
     """What a finding must be. A run that breaks one ends with exit code 1."""
 
@@ -464,6 +484,11 @@ class Params(Section):
     retention: Retention = Retention()
     lifetime: Lifetime = Lifetime()
     churn: Churn = Churn()
+    propensity: Propensity = Propensity()
+    basket: Basket = Basket()
+    temporal: Temporal = Temporal()
+    experiments: Experiments = Experiments()
+    roi: Roi = Roi()
     expect: dict[str, Bound] = {}
 
     _file: str = PrivateAttr(default=str(DEFAULT_FILE))
