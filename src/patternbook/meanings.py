@@ -185,10 +185,11 @@ RESULT_TABLES: dict[str, ResultTable] = {
         },
     ),
     "retention.cohorts": ResultTable(
-        "one row a cohort and age that the data cover for the whole cohort; the latest cohorts, weekly and monthly",
+        "one row a cohort and age that the data cover for the whole cohort; the latest cohorts, by weeks and by months",
         {
             "unit": Meaning("week (ages of 7 days) or month (ages of 30 days)"),
-            "cohort": Meaning("first day of the calendar week or month of the customers' first day", "time"),
+            "span": Meaning("calendar span whose newcomers are a cohort: week or month"),
+            "cohort": Meaning("first day of that week or month", "time"),
             "age": Meaning("whole units since each customer's own first day", "count"),
             "customers": Meaning("customers of the cohort", "count"),
             "back": Meaning("those who are there at this age; null where too few to publish", "count"),

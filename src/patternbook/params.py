@@ -22,9 +22,11 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from patternbook.analysis.reserved import SEGMENT_NAMES
 from patternbook.errors import UserError
 from patternbook.paths import project_root
 
@@ -370,6 +372,13 @@ class SegmentRule(Section):
     monetary: Scores = (1, 5)
     action: str = ""
     at_risk: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _is_not_taken(cls, name: str) -> str:
+        if name.strip().casefold() in map(str.casefold, SEGMENT_NAMES):
+            raise ValueError(f"{name!r} is what tables call a group of their own; choose another name")
+        return name
 
     @model_validator(mode="after")
     def _limits_run_upward(self) -> SegmentRule:

@@ -10,9 +10,10 @@ import pytest
 import shop
 
 from patternbook.analysis import eda
-from patternbook.analysis.eda import Activity, Marts, Period, Prices, Span, TopProducts, Trend
+from patternbook.analysis.eda import Activity, Marts, Prices, TopProducts, Trend
 from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut
+from patternbook.analysis.period import Period, Span
 from patternbook.formats import Formats
 
 US = Formats("USD", "en_US")
@@ -45,7 +46,7 @@ def marts_of(events: pl.DataFrame) -> Marts:
 
 
 def glance(marts: Marts) -> tuple[Span, eda.Totals, Trend | LeftOut]:
-    span = eda.span(marts.sessions, "UTC")
+    span = Span.of(marts.sessions, "UTC")
     return span, eda.totals(marts), eda.trend(marts, span, "UTC", 28)
 
 
@@ -200,13 +201,13 @@ def test_nobody_known() -> None:
 
 def test_the_days_are_those_of_the_shop() -> None:
     sessions = marts_of(log(2)).sessions
-    assert eda.span(sessions, "Asia/Tokyo").first.isoformat() == "2024-07-01T09:00:00+09:00"
+    assert Span.of(sessions, "Asia/Tokyo").first.isoformat() == "2024-07-01T09:00:00+09:00"
 
 
 def test_activity_fills_days_without_events_and_averages_over_whole_ones() -> None:
     events = log(30).filter(pl.col("event_time").dt.date() != date(2024, 7, 10))
     marts = marts_of(events)
-    activity = eda.activity(marts, eda.span(marts.sessions, "UTC"), 7, 1)
+    activity = eda.activity(marts, Span.of(marts.sessions, "UTC"), 7, 1)
     assert isinstance(activity, Activity)
     table = activity.table
     assert (activity.unit, table.height) == ("day", 30)
@@ -217,7 +218,7 @@ def test_activity_fills_days_without_events_and_averages_over_whole_ones() -> No
 
 def test_a_short_log_is_shown_by_hour() -> None:
     marts = marts_of(log(1, a_day=600).filter(pl.col("event_time") < START + timedelta(hours=3)))
-    activity = eda.activity(marts, eda.span(marts.sessions, "UTC"), 7, 10)
+    activity = eda.activity(marts, Span.of(marts.sessions, "UTC"), 7, 10)
     assert isinstance(activity, Activity)
     assert activity.unit == "hour"
     assert activity.table["at"].to_list() == [START + timedelta(hours=hour) for hour in range(3)]
@@ -227,7 +228,7 @@ def test_days_of_few_customers_are_hidden() -> None:
     events = log(20)
     quiet = (pl.col("event_time").dt.date() == date(2024, 7, 10)) & (pl.col("customer_id") > 15)
     marts = marts_of(events.filter(~quiet))
-    activity = eda.activity(marts, eda.span(marts.sessions, "UTC"), 7, 10)
+    activity = eda.activity(marts, Span.of(marts.sessions, "UTC"), 7, 10)
     assert isinstance(activity, Activity)
     hidden = activity.table.filter(pl.col("at") == date(2024, 7, 10))
     assert activity.hidden == 1
@@ -238,7 +239,7 @@ def test_days_of_few_customers_are_hidden() -> None:
 
 def test_a_log_of_few_people_shows_no_activity() -> None:
     marts = marts_of(log(20).filter(pl.col("customer_id") < 9))
-    assert isinstance(eda.activity(marts, eda.span(marts.sessions, "UTC"), 7, 10), LeftOut)
+    assert isinstance(eda.activity(marts, Span.of(marts.sessions, "UTC"), 7, 10), LeftOut)
 
 
 def test_the_event_mix_adds_up() -> None:

@@ -13,7 +13,9 @@ from scipy.stats import binom
 
 from patternbook.analysis import retention
 from patternbook.analysis.measure import LeftOut
-from patternbook.analysis.retention import Cohorts, Curves, Waiting
+from patternbook.analysis.period import Span
+from patternbook.analysis.retention import ByCohort, Cohorts, Curves, Waiting
+from patternbook.charts import retention as charts
 from patternbook.formats import Formats
 
 US = Formats("USD", "en_US")
@@ -81,8 +83,10 @@ def test_interval_of_week1_churn_covers() -> None:
 
 def test_cohort_cells_are_observed_for_the_whole_cohort_and_large_enough() -> None:
     seen = visits(2000, 70, np.random.default_rng(3))
-    table = retention.by_cohort(cohorts(seen, 70), "week", most_cohorts=5, minimum_group=10)
-    assert isinstance(table, pl.DataFrame)
+    found = retention.by_cohort(cohorts(seen, 70), "week", most_cohorts=5, minimum_group=10)
+    assert isinstance(found, ByCohort)
+    assert found.span == "week"
+    table = found.table
     assert table["cohort"].n_unique() == 5
     for cohort, age, customers, back in table.select("cohort", "age", "customers", "back").iter_rows():
         own = [days for days in seen if 0 <= min(days) - (cohort - START).days < 7]
@@ -110,12 +114,49 @@ def test_curves_follow_the_same_customers_throughout() -> None:
     assert "week" in retention.curves_answer(found, US)
 
 
+def test_where_weekly_cohorts_are_too_small_months_follow_them_by_week() -> None:
+    """Of 42 newcomers a week about three come back in a week: too few to publish; of 180 a month, enough."""
+    seen = visits(600, 100, np.random.default_rng(6), chance=0.012)
+    found = retention.by_cohort(cohorts(seen, 100), "week", 13, 10)
+    assert isinstance(found, ByCohort)
+    assert (found.unit, found.span) == ("week", "month")
+    for cohort, age, customers, back in found.table.select("cohort", "age", "customers", "back").iter_rows():
+        own = [days for days in seen if (START + timedelta(min(days))).replace(day=1) == cohort]
+        there = sum(any((day - min(days)) // 7 == age for day in days) for days in own)
+        assert (customers, back) == (len(own), there if there == 0 or there >= 10 else None)
+        assert max(map(min, own)) + 7 * (age + 1) <= 100
+
+
+def test_a_week_with_few_comers_hides_its_cell_and_not_the_group() -> None:
+    seen = [{0, 7, 14} for _ in range(40)] + [{0, 14} for _ in range(40)] + [{0, 7} for _ in range(9)]
+    groups = ["web"] * 40 + ["app"] * 49
+    found = retention.curves(cohorts(seen, 28, groups), "platform", 10)
+    assert isinstance(found, Curves)
+    assert found.table.select("group", "age", "back").rows() == [
+        ("app", 1, None), ("app", 2, 40), ("app", 3, 0), ("web", 1, 40), ("web", 2, 40), ("web", 3, 0),
+    ]  # fmt: skip
+    assert "In week 3" in retention.curves_answer(found, US)
+    figure = charts.curves(found, "visit", US)
+    assert "gaps: too few to publish" in figure.layout.title.text.replace("<br>", " ")
+    assert next(trace for trace in figure.data if trace.mode == "lines+markers").y[0] is None
+
+
 def test_cohorts_and_curves_of_which_too_few_come_back_are_left_out() -> None:
-    seen = visits(600, 90, np.random.default_rng(6), chance=0.01)
+    seen = visits(600, 90, np.random.default_rng(6), chance=0.005)
     data = cohorts(seen, 90, ["web", "app"] * 300)
     for found in (retention.by_cohort(data, "week", 13, 10), retention.curves(data, "platform", 10)):
         assert isinstance(found, LeftOut)
-        assert "oo few" in found.reason
+        assert "oo few" in found.reason or "fewer than 10" in found.reason
+
+
+@pytest.mark.parametrize(("hour", "observed"), [(23, 2), (12, None)])
+def test_a_last_day_that_the_data_cover_in_part_is_not_observed(hour: int, observed: int | None) -> None:
+    """Both customers came on the first of fourteen days; whoever returns on the last may do so in its second half."""
+    sessions = pl.DataFrame({"started_at": [datetime(2024, 1, 1)], "ended_at": [datetime(2024, 1, 14, hour, 10)]})
+    data = Cohorts(mart([{0, 13}, {0}]), "visit", Span.of(sessions, "UTC").last_whole_day)
+    assert retention.measures(data)[0].n == observed
+    found = retention.second_purchase(purchases([13, None], [0, 0]), data.last_day, "UTC", 1)
+    assert isinstance(found, Waiting if observed else LeftOut)
 
 
 def purchases(waits: list[int | None], firsts: list[int]) -> pl.DataFrame:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from patternbook.analysis import segmentation
 from patternbook.analysis.measure import LeftOut
-from patternbook.analysis.segmentation import AWAY, NOT_YET, SMALL, Migration, Period, Rule
+from patternbook.analysis.period import Period
+from patternbook.analysis.reserved import AWAY, NOT_YET, SMALL
+from patternbook.analysis.segmentation import Migration, Rule
 from patternbook.errors import UserError
 from patternbook.formats import Formats
 from patternbook.params import SEGMENT_RULES, params_from
@@ -272,6 +274,7 @@ def rules_of(*rules: dict[str, object]) -> dict[str, object]:
         ([{"name": "a", "recency": [2, 5]}], "no rule matches recency 1, frequency 1, monetary 1"),
         ([{"name": "a"}, {"name": "a"}], "two are called 'a'"),
         ([{"name": "a", "recency": [5, 1]}], "holds no score"),
+        *(([{"name": name}], "segmentation.rules.0.name.*choose another") for name in (SMALL, AWAY, NOT_YET.upper())),
         ([{"name": "a", "recency": [0, 5]}], "segmentation.rules.0.recency"),
         ([{"name": "a", "recncy": [1, 5]}], "did you mean|unknown key"),
     ],

@@ -309,6 +309,32 @@ def test_cohorts_by_platform_and_first_category(project: Trial) -> None:
     assert mart["customers"].to_list() == [1] * mart.height
 
 
+def test_the_first_category_is_that_of_the_first_purchase_not_of_a_cancelled_or_returned_line(project: Trial) -> None:
+    columns = {"order_id": "order", "product_id": "product", "category_code": "category", "quantity": "quantity"}
+    columns |= {"event_time": "time", "price": "price", "customer_id": "customer"}
+    project.file(
+        "till.csv",
+        "order,product,category,quantity,time,price,customer\n"
+        "C1,1,art,1,2024-07-01 09:00:00,5,1\n"  # cancelled
+        "2,2,books,-2,2024-07-01 10:00:00,5,1\n"  # an order that returns more than it sells
+        "2,3,cups,1,2024-07-01 10:00:00,5,1\n"
+        "3,4,dolls,-1,2024-07-02 10:00:00,5,1\n"  # a returned line of the first purchase
+        "3,5,toys.bricks,3,2024-07-02 10:00:00,5,1\n"
+        "4,6,apples,1,2024-07-03 10:00:00,5,1\n",
+    )
+    project.build(
+        {
+            "kind": "transactions",
+            "files": ["till.csv"],
+            "columns": columns,
+            "time_format": "%Y-%m-%d %H:%M:%S",
+            "cancelled": {"order_id_prefix": "C"},
+        }
+    )
+    mart = project.mart("cohorts").filter(pl.col("activity") == "purchase", pl.col("grouping_name") == "category")
+    assert set(mart["group_name"]) == {"toys"}
+
+
 def test_period_is_days_in_the_shops_local_time(project: Trial) -> None:
     times = ["2024-07-01 21:59:59", "2024-07-01 22:00:00", "2024-07-03 21:59:59", "2024-07-03 22:00:00"]
     project.file("log.csv", HEADER + "\n" + "".join(f"{t} UTC,view,1,,,,1,{i},s\n" for i, t in enumerate(times)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -14,13 +14,11 @@ import polars as pl
 from patternbook.analysis import intervals
 from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
-from patternbook.analysis.period import Period
+from patternbook.analysis.period import Period, Span
 from patternbook.formats import Formats
 
 NO_PURCHASE = "The data hold no purchase."
 NO_CUSTOMER = "No event names its customer."
-DAY_STARTS_BY = time(1, 0)  # a first day with an event by then, and a last day with one from
-DAY_ENDS_FROM = time(23, 0)  # then on, count as whole; a shop that sleeps at night loses a day at each end at most
 SHORTEST_RANKING = 3  # a list of fewer products is no ranking
 WEEK = 7  # days; a period of whole weeks holds each weekday equally often
 HOURLY_UP_TO_DAYS = 3  # shorter data are shown by hour
@@ -58,25 +56,6 @@ class Marts(NamedTuple):
     daily: pl.DataFrame
     hourly: pl.DataFrame
     product_stats: pl.DataFrame
-
-
-class Span(NamedTuple):
-    """First and last event, in the shop's local time."""
-
-    first: datetime
-    last: datetime
-
-    @property
-    def whole_days(self) -> tuple[date, date] | None:
-        """First and last day that the data cover whole; None where they cover none."""
-        first = self.first.date() + timedelta(days=self.first.time() >= DAY_STARTS_BY)
-        last = self.last.date() - timedelta(days=self.last.time() < DAY_ENDS_FROM)
-        return (first, last) if first <= last else None
-
-    @property
-    def days(self) -> int:
-        """Calendar days from the first event to the last, both counted."""
-        return (self.last.date() - self.first.date()).days + 1
 
 
 class Totals(NamedTuple):
@@ -149,14 +128,6 @@ class TopProducts(NamedTuple):
     by: str
     hidden: int
     hidden_share: float
-
-
-def span(sessions: pl.DataFrame, zone: str) -> Span:
-    """First and last event, from the mart `sessions`, in the time zone `zone`."""
-    local = sessions.select(
-        _local("started_at", zone).min().alias("first"), _local("ended_at", zone).max().alias("last")
-    )
-    return Span(*local.row(0))
 
 
 def totals(marts: Marts) -> Totals:

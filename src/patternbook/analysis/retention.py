@@ -25,7 +25,7 @@ Activity = Literal["visit", "purchase"]
 Unit = Literal["week", "month"]
 
 LENGTH: dict[Unit, int] = {"week": 7, "month": 30}  # days
-CALENDAR: dict[Unit, str] = {"week": "1w", "month": "1mo"}  # of the cohorts
+CALENDAR: dict[Unit, str] = {"week": "1w", "month": "1mo"}  # spans of time whose newcomers are a cohort
 LONGEST_CURVE = 12  # weeks
 MOST_CURVES = 4  # more lines than these cannot be told apart
 HORIZON = 90  # days to a second purchase that the report names
@@ -34,18 +34,31 @@ WHO = {"visit": "customers", "purchase": "buyers"}
 
 
 class Cohorts(NamedTuple):
-    """The part of the mart `cohorts` that the notebook speaks of, and the last local day of the data."""
+    """The part of the mart `cohorts` that the notebook speaks of, and the last local day that the data cover whole."""
 
     mart: pl.DataFrame
     activity: Activity
     last_day: date
 
 
+class ByCohort(NamedTuple):
+    """Retention of cohorts, each the newcomers of a calendar `span`, by age in `unit`s.
+
+    `table`: unit, span, cohort (its first day), age, customers, back, share, low, high; back and what is made of it
+    are null where fewer than `minimum_group` come back.
+    """
+
+    unit: Unit
+    span: Unit
+    table: pl.DataFrame
+
+
 @dataclass(frozen=True)
 class Curves:
     """Retention by week since the first day. `table`: group, age, customers, back, share, low, high.
 
-    Each group holds only customers observed up to the last age; `by` is platform or category.
+    Each group holds only customers observed up to the last age; `by` is platform or category. back and what is made
+    of it are null where fewer than `minimum_group` come back.
     """
 
     by: str
@@ -84,14 +97,32 @@ def _whole(unit: Unit, age: pl.Expr, last_day: date) -> pl.Expr:
     return (pl.lit(last_day) - pl.col("first_day")).dt.total_days() + 1 >= LENGTH[unit] * (age + 1)
 
 
-def by_cohort(data: Cohorts, unit: Unit, most_cohorts: int, minimum_group: int) -> pl.DataFrame | LeftOut:
-    """Retention of the latest `most_cohorts` calendar cohorts by age, only ages that the whole cohort is observed for.
+def by_cohort(data: Cohorts, unit: Unit, most_cohorts: int, minimum_group: int) -> ByCohort | LeftOut:
+    """Retention of the latest `most_cohorts` cohorts by age, only ages that the whole cohort is observed for.
 
-    Columns: unit, cohort (its first day), age, customers, back, share, low, high. Cohorts of fewer than
-    `minimum_group` customers are not in it; back and share are null where fewer than that come back (nobody is fine).
+    Cohorts are the newcomers of a calendar `unit`, or, where in most cells of those too few come back to publish, of a
+    month. Cohorts of fewer than `minimum_group` customers are not in it; nobody back is fine to publish.
     """
+    spans: tuple[Unit, ...] = ("week", "month") if unit == "week" else ("month",)
+    tables = {span: _cells(data, unit, span, most_cohorts, minimum_group) for span in spans}
+    for span, table in tables.items():
+        if table is not None and 2 * table["share"].null_count() <= table.height:
+            return ByCohort(unit, span, table)
+    if all(table is None for table in tables.values()):
+        return LeftOut(
+            f"Fewer than two {unit}ly cohorts of {minimum_group} {WHO[data.activity]} or more are observed for a whole "
+            f"{unit} after their first, so there are no cohorts to compare."
+        )
+    return LeftOut(
+        f"In most cohorts fewer than {minimum_group} {WHO[data.activity]} {BACK[data.activity]} in a {unit}, too few "
+        "to publish them by cohort."
+    )
+
+
+def _cells(data: Cohorts, unit: Unit, span: Unit, most_cohorts: int, minimum_group: int) -> pl.DataFrame | None:
+    """The table of `ByCohort`; None where fewer than two cohorts are observed and large enough."""
     rows = data.mart.filter(pl.col("unit") == unit, pl.col("grouping_name") == "all").with_columns(
-        pl.col("first_day").dt.truncate(CALENDAR[unit]).alias("cohort")
+        pl.col("first_day").dt.truncate(CALENDAR[span]).alias("cohort")
     )
     sizes = (
         rows.filter(pl.col("age") == 0)
@@ -106,25 +137,17 @@ def by_cohort(data: Cohorts, unit: Unit, most_cohorts: int, minimum_group: int) 
         .tail(most_cohorts)
     )
     if sizes.height < 2:
-        return LeftOut(
-            f"Fewer than two {unit}ly cohorts of {minimum_group} {WHO[data.activity]} or more are observed for a whole "
-            f"{unit} after their first, so there are no cohorts to compare."
-        )
+        return None
     back = rows.group_by("cohort", "age").agg(pl.col("customers").sum().alias("back"))
     table = (
         sizes.with_columns(pl.int_ranges(1, pl.col("whole")).alias("age"))
         .explode("age")
         .join(back, on=["cohort", "age"], how="left")
-        .with_columns(pl.col("back").fill_null(0))
+        .with_columns(pl.col("back").fill_null(0), pl.lit(unit).alias("unit"), pl.lit(span).alias("span"))
         .sort("cohort", "age")
     )
-    shown = _with_shares(table, minimum_group)
-    if 2 * shown["share"].null_count() > shown.height:
-        return LeftOut(
-            f"In most {unit}ly cohorts fewer than {minimum_group} {WHO[data.activity]} {BACK[data.activity]} in a "
-            f"{unit}, too few to publish them by cohort."
-        )
-    return shown.select(pl.lit(unit).alias("unit"), "cohort", "age", "customers", "back", "share", "low", "high")
+    columns = ["unit", "span", "cohort", "age", "customers", "back", "share", "low", "high"]
+    return _with_shares(table, minimum_group).select(columns)
 
 
 def _with_shares(table: pl.DataFrame, minimum_group: int) -> pl.DataFrame:
@@ -140,7 +163,7 @@ def _with_shares(table: pl.DataFrame, minimum_group: int) -> pl.DataFrame:
 def curves(data: Cohorts, by: str, minimum_group: int) -> Curves | LeftOut:
     """Retention by week of the largest groups of the mart's grouping `by`.
 
-    Groups of fewer than `minimum_group` customers, or of which fewer come back in some week, are not in it.
+    Groups of fewer than `minimum_group` customers, or of which fewer come back in most weeks, are not in it.
     The curve is as long as at least half of the customers are observed for, `LONGEST_CURVE` weeks at most, and speaks
     of those customers alone.
     """
@@ -168,10 +191,10 @@ def curves(data: Cohorts, by: str, minimum_group: int) -> Curves | LeftOut:
         .with_columns(pl.col("back").fill_null(0))
     )
     shown = _with_shares(table, minimum_group).select("group", "age", "customers", "back", "share", "low", "high")
-    whole = shown.filter(pl.col("share").is_not_null().all().over("group"))
-    if whole["group"].n_unique() < 2:
+    known = shown.filter(2 * pl.col("share").null_count().over("group") <= last_age)
+    if known["group"].n_unique() < 2:
         return LeftOut(f"Too few {WHO[data.activity]} {BACK[data.activity]} in a week to compare them by {by}.")
-    return Curves(by, whole)
+    return Curves(by, known)
 
 
 def _observed_weeks(firsts: pl.DataFrame, last_day: date) -> int:
@@ -183,7 +206,7 @@ def _observed_weeks(firsts: pl.DataFrame, last_day: date) -> int:
 
 
 def second_purchase(purchases: pl.DataFrame, last_day: date, time_zone: str, minimum_group: int) -> Waiting | LeftOut:
-    """Days from a buyer's first purchase to the next on another day; buyers not seen again are censored.
+    """Days from a buyer's first purchase to the next on another day; buyers not seen again by `last_day` are censored.
 
     `purchases` is that of `history.orders`. Kaplan & Meier (1958), J. Am. Stat. Assoc. 53, 457–481; pointwise
     interval of log(−log) of the estimate with Greenwood's variance. The curve ends where fewer than `minimum_group`
@@ -193,6 +216,7 @@ def second_purchase(purchases: pl.DataFrame, last_day: date, time_zone: str, min
     days = (
         purchases.filter(pl.col("units") > 0)
         .select("customer_id", day.alias("day"))
+        .filter(pl.col("day") <= last_day)
         .unique()
         .group_by("customer_id")
         .agg(pl.col("day").sort().head(2).alias("days"))
@@ -321,10 +345,11 @@ def answer(data: Cohorts, waiting: Waiting | LeftOut, formats: Formats) -> str:
 
 
 def curves_answer(found: Curves, formats: Formats) -> str:
-    """Where retention in the last week of the curves is highest and lowest, in one sentence of Markdown."""
-    last = found.table.filter(pl.col("age") == pl.col("age").max()).drop_nulls("share").sort("share", "group")
-    if last.height < 2:
-        return f"Too few customers come back to compare retention by {found.by}."
+    """Where retention is highest and lowest in the last week that all groups have a share of, in one sentence."""
+    known = found.table.filter(pl.col("share").is_not_null().all().over("age"))
+    if known.is_empty():
+        return f"In no week do enough customers come back to compare all groups by first {found.by}."
+    last = known.filter(pl.col("age") == pl.col("age").max()).sort("share", "group")
     low, high = last.row(0, named=True), last.row(-1, named=True)
     apart = "do not overlap" if low["high"] < high["low"] else "overlap"
     return (

@@ -21,14 +21,12 @@ from patternbook.analysis.history import DAYS, history
 from patternbook.analysis.intervals import Estimate, Floats
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.period import Period
+from patternbook.analysis.reserved import AWAY, NOT_YET, SMALL
 from patternbook.formats import Formats
 
 FIFTHS = 5
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 SHORTEST_WINDOW = 28  # days; in less a shop's customers hardly come back
-SMALL = "Small segments"
-AWAY = "No purchase"
-NOT_YET = "New in the window"
 
 Indices = npt.NDArray[np.int64]
 

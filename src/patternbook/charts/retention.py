@@ -8,7 +8,7 @@ import polars as pl
 from patternbook import theme
 from patternbook.analysis import retention as analysis
 from patternbook.analysis.intervals import Estimate
-from patternbook.analysis.retention import BACK, LENGTH, WHO, Activity, Curves, Unit, Waiting
+from patternbook.analysis.retention import BACK, LENGTH, WHO, Activity, ByCohort, Curves, Waiting
 from patternbook.charts import drawing
 from patternbook.formats import Formats
 from patternbook.markup import in_chart
@@ -20,12 +20,13 @@ TINT = 0.12  # opacity of a band
 PALE = 1.8  # the scale goes on beyond the largest share, so that dark text can be read on every cell
 
 
-def heatmap(table: pl.DataFrame, first: Estimate, unit: Unit, activity: Activity, formats: Formats) -> go.Figure:
+def heatmap(found: ByCohort, first: Estimate, activity: Activity, formats: Formats) -> go.Figure:
     """Share of each cohort that is there again, by age; the darker, the more. `first` is that of all at age 1."""
-    shown = table.filter(pl.col("age") <= MOST_AGES)
+    unit = found.unit
+    shown = found.table.filter(pl.col("age") <= MOST_AGES)
     cohorts = shown["cohort"].unique().sort().to_list()
     ages = list(range(1, int(shown["age"].max()) + 1))  # type: ignore[arg-type]
-    labels = [formats.date(cohort, "MMMd" if unit == "week" else "yMMM") for cohort in cohorts]
+    labels = [formats.date(cohort, "MMMd" if found.span == "week" else "yMMM") for cohort in cohorts]
     known = {(row["cohort"], row["age"]): row for row in shown.iter_rows(named=True)}
     top = drawing.top(shown["share"])
     cells = [[known.get((cohort, age)) for age in ages] for cohort in cohorts]
@@ -69,10 +70,10 @@ def heatmap(table: pl.DataFrame, first: Estimate, unit: Unit, activity: Activity
     return drawing.finished(
         figure,
         f"In {unit} 1, {formats.share(first.value, first.interval)} of the {WHO[activity]} {BACK[activity]}",
-        f"Share of each {unit}ly cohort by {unit}s of {LENGTH[unit]} days since each customer's first day; blank where "
-        "not the whole cohort is observed, or too few to publish",
+        f"Share of each {found.span}ly cohort by {unit}s of {LENGTH[unit]} days since each customer's first day; blank "
+        "where not the whole cohort is observed, or too few to publish",
         height=ROW * len(cohorts) + 16,
-        alt=f"Heatmap of {len(cohorts)} {unit}ly cohorts by {unit}s since the first day. Shares run from "
+        alt=f"Heatmap of {len(cohorts)} {found.span}ly cohorts by {unit}s since the first day. Shares run from "
         f"{formats.share(drawing.bottom(shown['share']))} to {formats.share(top)}.",
     )
 
@@ -85,7 +86,7 @@ def curves(found: Curves, activity: Activity, formats: Formats) -> go.Figure:
     for (group,), own in found.table.group_by("group", maintain_order=True):
         colour = theme.SERIES[len(names)]
         names.append(f'<span style="color:{colour}"><b>{drawing.short(str(group))}</b></span>')
-        ends.append((str(group), own["share"][-1]))
+        ends.append((str(group), own["share"].drop_nulls()[-1]))
         _band(figure, own, "age", colour)
         figure.add_trace(
             go.Scatter(
@@ -96,7 +97,7 @@ def curves(found: Curves, activity: Activity, formats: Formats) -> go.Figure:
                 marker={"size": 5},
                 line={"color": colour, "width": 1.8},
                 hovertext=[
-                    f"{in_chart(str(group))}, week {age}: {formats.share(share, (low, high))}"
+                    "" if share is None else f"{in_chart(str(group))}, week {age}: {formats.share(share, (low, high))}"
                     for age, share, low, high in own.select("age", "share", "low", "high").iter_rows()
                 ],
                 hoverinfo="text",
@@ -111,11 +112,12 @@ def curves(found: Curves, activity: Activity, formats: Formats) -> go.Figure:
         range=[0.7, last + 0.3],
     )
     n = found.table.filter(pl.col("age") == 1)["customers"].sum()
+    gaps = "; gaps: too few to publish" if found.table["share"].null_count() else ""
     return drawing.finished(
         figure,
         f"Who comes back, by first {found.by}" if activity == "visit" else f"Who buys again, by first {found.by}",
         f"{', '.join(names)}: share that {BACK[activity]} in a week, with 95% interval; the largest groups, "
-        f"n = {formats.count(n)} {WHO[activity]} observed for {last + 1} weeks",
+        f"n = {formats.count(n)} {WHO[activity]} observed for {last + 1} weeks{gaps}",
         height=PLOT,
         alt=f"Line chart of retention by week and first {found.by}. At the end: "
         f"{drawing.listed([name for name, _ in ends], [formats.share(share) for _, share in ends])}",
@@ -162,19 +164,14 @@ def waiting(found: Waiting, formats: Formats) -> go.Figure:
 
 
 def _band(figure: go.Figure, rows: pl.DataFrame, x: str, colour: str, shape: str = "linear") -> None:
-    """The interval as a tinted band."""
-    common = {"x": rows[x].to_list(), "mode": "lines", "hoverinfo": "skip"}
-    figure.add_trace(go.Scatter(y=rows["high"].to_list(), line={"width": 0, "shape": shape}, **common))
+    """The interval as a tinted band, one for each run of rows that have one."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    figure.add_trace(
-        go.Scatter(
-            y=rows["low"].to_list(),
-            line={"width": 0, "shape": shape},
-            fill="tonexty",
-            fillcolor=f"rgba({red},{green},{blue},{TINT})",
-            **common,
-        )
-    )
+    fill = {"fill": "tonexty", "fillcolor": f"rgba({red},{green},{blue},{TINT})"}
+    runs = rows.with_columns(pl.col("low").is_null().cum_sum().alias("run")).drop_nulls("low")
+    for run in runs.partition_by("run", maintain_order=True):
+        common = {"x": run[x].to_list(), "mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "shape": shape}}
+        figure.add_trace(go.Scatter(y=run["high"].to_list(), **common))
+        figure.add_trace(go.Scatter(y=run["low"].to_list(), **fill, **common))
 
 
 def _share_axis(figure: go.Figure, rows: pl.DataFrame, formats: Formats) -> None:

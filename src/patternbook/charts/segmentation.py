@@ -9,7 +9,8 @@ import polars as pl
 
 from patternbook import theme
 from patternbook.analysis.clusters import Clusters
-from patternbook.analysis.segmentation import AWAY, NOT_YET, SMALL, Migration
+from patternbook.analysis.reserved import AWAY, NOT_YET, SMALL
+from patternbook.analysis.segmentation import Migration
 from patternbook.charts import drawing
 from patternbook.formats import Formats
 from patternbook.markup import in_chart

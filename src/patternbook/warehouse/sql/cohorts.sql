@@ -33,16 +33,27 @@ ages AS (
   FROM aged
   CROSS JOIN units
 ),
+sold AS (
+  -- Purchases alone: no line of a cancelled order, no returned line, no order that returns more than it sells.
+  SELECT
+    order_lines.customer_id,
+    order_lines.product_id,
+    order_lines.ordered_at,
+    min(order_lines.ordered_at) OVER (PARTITION BY order_lines.customer_id) AS first_sold_at
+  FROM order_lines
+  JOIN purchases ON purchases.order_id = order_lines.order_id
+  WHERE order_lines.customer_id IS NOT NULL
+    AND NOT order_lines.cancelled AND order_lines.quantity > 0 AND purchases.units > 0
+),
 first_looks AS (
   SELECT 'visit' AS activity, events.customer_id, events.product_id
   FROM events
   JOIN customers ON customers.customer_id = events.customer_id
     AND customers.first_event_at = events.event_time
   UNION ALL
-  SELECT 'purchase' AS activity, order_lines.customer_id, order_lines.product_id
-  FROM order_lines
-  JOIN customers ON customers.customer_id = order_lines.customer_id
-    AND customers.first_purchase_at = order_lines.ordered_at
+  SELECT 'purchase' AS activity, customer_id, product_id
+  FROM sold
+  WHERE ordered_at = first_sold_at
 ),
 first_categories AS (
   SELECT activity, customer_id, min(split_part(category_code, '.', 1)) AS category

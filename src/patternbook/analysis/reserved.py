@@ -1,0 +1,9 @@
+"""Names that tables of segments give to groups of their own, and that no segment may therefore have."""
+
+from __future__ import annotations
+
+SMALL = "Small segments"
+AWAY = "No purchase"
+NOT_YET = "New in the window"
+
+SEGMENT_NAMES = (SMALL, AWAY, NOT_YET)
