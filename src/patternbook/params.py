@@ -441,7 +441,22 @@ def _matches(rule: SegmentRule, scores: tuple[int, ...]) -> bool:
 
 
 class Propensity(Section):
-    """04_propensity: cutoff and horizons of the forecast."""
+    """04_propensity: when forecasts stand, how far they reach, and what contacting a customer costs and brings.
+
+    `cutoff` is the first day that the model, when it is tested, has not seen. `incremental_share` is the share of the
+    purchases of contacted customers that would not have happened otherwise; with `contact_cost` (in the run's
+    currency) it says which customers are worth contacting. Both are assumptions, with their `source`.
+    """
+
+    cutoff: date | Literal["auto"] = "auto"  # auto: the latest whose longest horizon lies within the data
+    horizon_days: int = Field(30, ge=1, le=365)
+    more_horizons: tuple[Annotated[int, Field(ge=1, le=365)], ...] = (7, 14)
+    training_cutoffs: int = Field(3, ge=1, le=12)  # one horizon apart; fewer where the data are short
+    minimum_buyers: int = Field(50, ge=10)  # at each cutoff; with fewer, no interval says anything
+    most_customers: int = Field(200_000, ge=1000)  # at each cutoff; more, drawn by id, change the third digit
+    contact_cost: float = Field(0.25, gt=0)  # a message and its share of the work
+    incremental_share: float = Field(0.10, gt=0, le=1)  # only an experiment tells; 07 plans one
+    source: str = "default of the software; set propensity.contact_cost and incremental_share from an experiment"
 
 
 class Basket(Section):

@@ -28,7 +28,7 @@ from patternbook.locks import alone
 from patternbook.params import Params
 from patternbook.paths import RunPaths, project_root
 from patternbook.runs import keep_previous, read_state, write_manifest
-from patternbook.warehouse.contracts import MARTS
+from patternbook.warehouse.contracts import CUTOFF_ORDER, MARTS
 
 FINDINGS = "findings"
 REPORT = "report"
@@ -40,13 +40,14 @@ class Notebook:
     """A notebook of the graph.
 
     `reads` names the sections of the parameter file that it depends on, `after` the notebooks whose results it
-    uses. The source files that it depends on are those that it imports. `left_out` says, by kind of source, why
-    its results are left out.
+    uses. The source files that it depends on are those that it imports. `at_cutoffs`: it reads the marts of the
+    cutoffs, which others do not depend on. `left_out` says, by kind of source, why its results are left out.
     """
 
     name: str
     reads: tuple[str, ...]
     after: tuple[str, ...] = ()
+    at_cutoffs: bool = False
     left_out: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -61,7 +62,10 @@ class Notebook:
 
 
 NOTEBOOKS = (
-    Notebook("01_compaction", reads=("source", "period", "filter", "engine", "currency", "quality", "report")),
+    Notebook(
+        "01_compaction",
+        reads=("source", "period", "filter", "engine", "currency", "quality", "report", "propensity"),
+    ),
     Notebook("02_eda", reads=("currency", "report", "privacy", "eda"), after=("01_compaction",)),
     Notebook(
         "03_segmentation",
@@ -277,6 +281,8 @@ class _Graph:
 
     def _notebook_step(self, notebook: Notebook) -> tasks.Task:
         upstream = [file for one in self.notebooks if one.name in notebook.after for file in self._handed_on(one)]
+        if notebook.at_cutoffs:
+            upstream += map(self.paths.mart, CUTOFF_ORDER)
         files = [notebook.file, *source_files(notebook_code(notebook.file)), *upstream]
         if notebook.compacts:
             files += self.inputs
@@ -299,11 +305,14 @@ class _Graph:
 
     def _products(self, notebook: Notebook) -> list[Path]:
         own = [self.paths.notebook(notebook.name), self._findings_part(notebook)]
-        return [*own, self.paths.compaction, *self._handed_on(notebook)] if notebook.compacts else own
+        if not notebook.compacts:
+            return own
+        return [*own, self.paths.compaction, *self._handed_on(notebook), *map(self.paths.mart, CUTOFF_ORDER)]
 
     def _handed_on(self, notebook: Notebook) -> list[Path]:
         """What a later notebook depends on: where the marts are as they were, how they were made does not matter."""
-        return [self.paths.products, *map(self.paths.mart, MARTS)] if notebook.compacts else self._products(notebook)
+        marts = [self.paths.mart(name) for name in MARTS if name not in CUTOFF_ORDER]
+        return [self.paths.products, *marts] if notebook.compacts else self._products(notebook)
 
     def _progress(self, step: str) -> Path:
         return self.paths.pipeline / f"{step}.progress"

@@ -117,6 +117,119 @@ _COUNTS = (
 )
 _TYPES_ADD_UP = {"types add up": "sum(events) >= sum(views) + sum(carts) + sum(removals) + sum(purchases)"}
 
+CUTOFF_ORDER = ("features", "labels", "interests")
+"""Marts with rows for each cutoff: what is known before it, what happens after it, what interested before it."""
+
+
+def _recent(name: str, meaning: str, days: tuple[int, ...], kind: str = "BIGINT") -> tuple[Column, ...]:
+    """A count or amount in all and within the last days before the cutoff."""
+    windows = (Column(f"{name}_{n}d", kind, f"{meaning} in the last {n} day{'s' * (n > 1)}") for n in days)
+    return (Column(name, kind, f"{meaning} before the cutoff"), *windows)
+
+
+def _since(name: str, event: str, *, nullable: bool = True) -> Column:
+    return Column(name, "DOUBLE", f"days from the last {event} to the cutoff", nullable=nullable, unit="days")
+
+
+_DAYS = (1, 3, 7, 14, 30)
+_FEATURES = Contract(
+    name="features",
+    meaning="one row a customer known at a cutoff (the first local day that is not looked at), from events before it",
+    key=("cutoff", "customer_id"),
+    columns=(
+        Column("cutoff", "DATE", "the cutoff"),
+        Column("customer_id", "BIGINT", "the customer"),
+        Column("days_known", "DOUBLE", "days from the first event to the cutoff", unit="days"),
+        _since("days_since_event", "event", nullable=False),
+        _since("days_since_view", "view"),
+        _since("days_since_cart", "cart event"),
+        _since("days_since_removal", "removal from the cart"),
+        _since("days_since_signal", "event of another type, such as a sign-in"),
+        _since("days_since_purchase", "order"),
+        Column(
+            "days_since_first_purchase", "DOUBLE", "days from the first order to the cutoff", nullable=True, unit="days"
+        ),
+        Column("events", "BIGINT", "events before the cutoff"),
+        Column("events_7d", "BIGINT", "events in the last 7 days"),
+        Column("events_4w_before", "BIGINT", "events in the four weeks before those"),
+        *_recent("views", "view events", _DAYS),
+        *_recent("carts", "cart events", _DAYS),
+        Column("carts_since_purchase", "BIGINT", "cart events after the last order"),
+        *_recent("removals", "removals from the cart", (30,)),
+        *_recent("signals", "events of other types", (7, 30)),
+        *_recent("orders", "orders, cancellations not counted", _DAYS),
+        Column("order_days", "BIGINT", "local days with an order", unit="days"),
+        Column("first_order_day", "DATE", "first of them", nullable=True),
+        Column("last_order_day", "DATE", "last of them", nullable=True),
+        *_recent("revenue", "sum of amounts, net of returns,", _DAYS, TOTAL),
+        Column("units", "BIGINT", "units bought, net of returns"),
+        Column("discounted_purchases", "BIGINT", "order lines at a discount"),
+        *_recent("sessions", "sessions", _DAYS),
+        Column("sessions_with_cart", "BIGINT", "sessions with a cart event"),
+        Column("active_days", "BIGINT", "local days with an event", unit="days"),
+        Column("active_days_7d", "BIGINT", "local days with an event, in the last 7 days", unit="days"),
+        Column("active_days_30d", "BIGINT", "local days with an event, in the last 30 days", unit="days"),
+        Column("priced_views", "BIGINT", "views of a product with a price"),
+        Column("viewed_price", TOTAL, "sum of the prices viewed"),
+        Column("highest_viewed_price", MONEY, "highest price viewed", nullable=True),
+        Column("discounted_views", "BIGINT", "views of a product at a discount"),
+        Column("products", "BIGINT", "distinct products in any event"),
+        Column("categories", "BIGINT", "their distinct top categories"),
+        Column("brands", "BIGINT", "their distinct brands"),
+        Column("night_events", "BIGINT", "events from midnight to 6, local time"),
+        Column("morning_events", "BIGINT", "events from 6 to noon"),
+        Column("evening_events", "BIGINT", "events from 18 to midnight"),
+        Column("weekend_events", "BIGINT", "events on Saturday and Sunday"),
+        Column("platforms", "BIGINT", "distinct platforms"),
+        Column("platform", "VARCHAR", "platform of the last session", nullable=True),
+        Column("device", "VARCHAR", "device of the last session", nullable=True),
+        Column("channel", "VARCHAR", "channel of the last session", nullable=True),
+        Column("region", "VARCHAR", "region of the last session", nullable=True),
+    ),
+    identities={
+        "the cutoff comes after all": "bool_and(days_since_event > 0 and days_known >= days_since_event)",
+        "windows are nested": "bool_and(views_1d <= views_3d and views_3d <= views_7d and views_7d <= views_14d "
+        "and views_14d <= views_30d and views_30d <= views)",
+    },
+)
+_LABELS = Contract(
+    name="labels",
+    meaning="one row a customer known at a cutoff who buys within the longest horizon after it; nobody buys after the "
+    "cutoff at the end of the data",
+    key=("cutoff", "customer_id"),
+    columns=(
+        Column("cutoff", "DATE", "the cutoff"),
+        Column("customer_id", "BIGINT", "the customer"),
+        Column("next_purchase_at", "TIMESTAMP", "first order at or after the cutoff, UTC"),
+        Column("days_to_purchase", "DOUBLE", "days from the cutoff to it", unit="days"),
+        Column("orders", "BIGINT", "orders within the longest horizon"),
+        Column("revenue", TOTAL, "their sum of amounts"),
+        Column(
+            "next_category",
+            "VARCHAR",
+            "top category of the first order; the first by alphabet of several",
+            nullable=True,
+        ),
+    ),
+    identities={"purchases come after the cutoff": "bool_and(days_to_purchase >= 0)"},
+)
+_INTERESTS = Contract(
+    name="interests",
+    meaning="one row a customer known at a cutoff and a top category they looked at or bought before it",
+    key=("cutoff", "customer_id", "category"),
+    columns=(
+        Column("cutoff", "DATE", "the cutoff"),
+        Column("customer_id", "BIGINT", "the customer"),
+        Column("category", "VARCHAR", "top category"),
+        Column("views", "BIGINT", "view events"),
+        Column("views_30d", "BIGINT", "view events in the last 30 days"),
+        Column("carts", "BIGINT", "cart events"),
+        Column("purchases", "BIGINT", "purchase events"),
+        Column("last_seen_at", "TIMESTAMP", "last event, UTC"),
+        Column("last_bought_at", "TIMESTAMP", "last purchase, UTC", nullable=True),
+    ),
+)
+
 MARTS: dict[str, Contract] = {
     contract.name: contract
     for contract in (
@@ -302,5 +415,8 @@ MARTS: dict[str, Contract] = {
             ),
             identities={"filled is a part": "bool_and(filled <= events)"},
         ),
+        _FEATURES,
+        _LABELS,
+        _INTERESTS,
     )
 }

@@ -15,6 +15,7 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
+from patternbook.cutoffs import cutoffs
 from patternbook.disk import writing
 from patternbook.errors import UserError
 from patternbook.findings import write_aside
@@ -23,7 +24,7 @@ from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.progress import Progress
 from patternbook.warehouse.compaction import read_compaction
-from patternbook.warehouse.contracts import EVENTS, MARTS, PRODUCTS, Contract
+from patternbook.warehouse.contracts import CUTOFF_ORDER, EVENTS, MARTS, PRODUCTS, Contract
 from patternbook.warehouse.duckdb import DuckEngine, parquet
 from patternbook.warehouse.engine import Engine, identifier, literal
 
@@ -104,6 +105,10 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
                 engine.view(name, f"SELECT * FROM {parquet(file)}")
                 check_contract(engine, MARTS[name])
             check_accounting(engine)
+            if late := [name for name in CUTOFF_ORDER if name not in current]:
+                progress("marts of the cutoffs", 1.0)
+                _write_at_cutoffs(engine, late, scratch, params)
+                wanted += late
         paths.marts.mkdir(parents=True, exist_ok=True)
         _stamp(paths, current)  # what is replaced from here on is current no more
         for name in wanted:
@@ -114,6 +119,36 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
     progress("marts", 1.0)
 
 
+def _write_at_cutoffs(engine: Engine, names: list[str], scratch: Path, params: Params) -> None:
+    """The marts of the cutoffs, one file each: built cutoff by cutoff, then put together."""
+    ((first, last),) = engine.rows("SELECT min(day), max(day) FROM daily")
+    found = cutoffs(first, last, params.propensity, params.file)
+    for number, cutoff in enumerate(found.all if found else [None]):
+        open_cutoff(engine, cutoff, found.longest if found else 0, params.report.time_zone)
+        for name in names:
+            engine.copy(_sql(name), scratch / f"{name}@{number}.parquet")
+    for name in names:
+        parts = sorted(scratch.glob(f"{name}@*.parquet"))
+        file = scratch / f"{name}.parquet"
+        engine.copy(f"SELECT * FROM {parquet(*parts)} ORDER BY {', '.join(MARTS[name].key)}", file)
+        engine.view(name, f"SELECT * FROM {parquet(file)}")
+        check_contract(engine, MARTS[name])
+
+
+def open_cutoff(engine: Engine, cutoff: date | None, horizon: int, time_zone: str) -> None:
+    """The views `cutoff` (one row), `past` and `future`: events before its local midnight, and of `horizon` days on.
+
+    Without a cutoff they are empty.
+    """
+    zone = ZoneInfo(time_zone)
+    day = cutoff or date(1970, 1, 1)
+    at, until = (f"TIMESTAMP {literal(_midnight(when, zone))}" for when in (day, day + timedelta(days=horizon)))
+    some = literal(cutoff is not None)
+    engine.view("cutoff", f"SELECT DATE {literal(day)} AS cutoff, {at} AS at WHERE {some}")
+    engine.view("past", f"SELECT * FROM events WHERE event_time < {at} AND {some}")
+    engine.view("future", f"SELECT * FROM events WHERE event_time >= {at} AND event_time < {until} AND {some}")
+
+
 def _stamp(paths: RunPaths, keys: dict[str, str]) -> None:
     write_aside(paths.marts / "marts.json", json.dumps(keys, indent=1) + "\n")
 
@@ -122,7 +157,7 @@ def _current(paths: RunPaths) -> dict[str, str]:
     """Key of each mart that is there and whole."""
     stamp = paths.marts / "marts.json"
     keys = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
-    return {name: key for name, key in keys.items() if name in BUILD_ORDER and paths.mart(name).exists()}
+    return {name: key for name, key in keys.items() if name in MARTS and paths.mart(name).exists()}
 
 
 def _keys(params: Params, condition: str, compaction_key: str) -> dict[str, str]:
@@ -130,11 +165,15 @@ def _keys(params: Params, condition: str, compaction_key: str) -> dict[str, str]
     code = [(Path(__file__).parent / name).read_text("utf-8") for name in ("marts.py", "duckdb.py")]
     common = _digest([compaction_key, condition, duckdb.__version__, *code])
     keys = {"calendar": _digest([params.report.time_zone])}
-    for name in BUILD_ORDER:
+    when = params.propensity.model_dump(
+        mode="json", include={"cutoff", "horizon_days", "more_horizons", "training_cutoffs"}
+    )
+    keys["cutoff"] = _digest([json.dumps(when), (Path(__file__).parents[1] / "cutoffs.py").read_text("utf-8")])
+    for name in (*BUILD_ORDER, *CUTOFF_ORDER):
         words = set(re.findall(r"\w+", _sql(name)))
         read = [keys[known] for known in sorted(keys) if known in words]
         keys[name] = _digest([common, _sql(name), repr(MARTS[name]), *read])
-    return {name: keys[name] for name in BUILD_ORDER}
+    return {name: keys[name] for name in (*BUILD_ORDER, *CUTOFF_ORDER)}
 
 
 def _digest(parts: list[str]) -> str:
