@@ -58,12 +58,14 @@ if point:
 NOTEBOOKS = [notebook.name for notebook in pipeline.NOTEBOOKS]
 FIRST = NOTEBOOKS[0]
 SECOND, THIRD = [notebook.name for notebook in pipeline.NOTEBOOKS if notebook.after == (FIRST,)][:2]  # may run at once
-# One a stage, in their order: compaction, a notebook, merging, rendering, the manifest.
+# One a stage, in their order: compaction, a mart, a notebook, merging, rendering, swapping in, the manifest.
 POINTS = (
     "small/compaction.json",
+    "marts/hourly.parquet",
     "tables/eda.daily.parquet",
     "small/findings.json",
     "pandoc",
+    "reports/latest",
     "small/manifest.json",
 )
 COMPACTED = """

@@ -9,11 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from patternbook.errors import UserError
-from patternbook.locks import alone_in_warehouse
+from patternbook.locks import alone_in_warehouse, in_turn
 from patternbook.paths import RunPaths
 
 GRACE_S = 2.0  # for threads to notice; nothing half-written bears a final name, so they may be cut off
@@ -66,6 +67,15 @@ def _cut_off(exit_code: int) -> None:
     os._exit(exit_code)
 
 
+def _put_back(folder: Path) -> None:
+    """Undo the replacing of a folder that did not come to its end."""
+    aside, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("partial", "old"))
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for leftover in (aside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
 def remove_leftovers(paths: RunPaths) -> None:
     """Remove what a killed run has left: half-written files, notes of progress, and its kernels' folders in /tmp.
 
@@ -76,12 +86,10 @@ def remove_leftovers(paths: RunPaths) -> None:
         if folder.name.startswith(KERNEL_FOLDER):
             shutil.rmtree(folder, ignore_errors=True)
         note.unlink()
-    for folder in (paths.report, paths.latest, paths.exports):
-        aside, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("partial", "old"))
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for leftover in (aside, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+    for folder in (paths.report, paths.exports):
+        _put_back(folder)
+    with in_turn(paths.latest_lock):
+        _put_back(paths.latest)
     half_written = [*paths.home.rglob("*.partial"), *paths.notebooks.glob("*.partial.ipynb")]
     for file in [*half_written, *paths.pipeline.glob("*.progress")]:
         if not file.is_relative_to(paths.scratch):

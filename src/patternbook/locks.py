@@ -27,6 +27,15 @@ def alone(file: Path, refusal: str) -> Iterator[int]:
         yield lock.fileno()
 
 
+@contextmanager
+def in_turn(file: Path) -> Iterator[None]:
+    """Hold the lock `file`; wait while another process holds it, for work that takes a moment."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lock:
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+        yield
+
+
 def alone_in_warehouse(paths: RunPaths) -> AbstractContextManager[int]:
     """Hold the lock of a run's events and marts, which a notebook may build outside of a run as well."""
     return alone(

@@ -172,3 +172,8 @@ class RunPaths:
     def latest(self) -> Path:
         """Folder of the report rendered last."""
         return self.root / "reports" / "latest"
+
+    @property
+    def latest_lock(self) -> Path:
+        """Lock of that folder, which all runs replace."""
+        return self.root / "reports" / ".latest.lock"

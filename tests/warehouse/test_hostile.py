@@ -151,6 +151,8 @@ def test_concatenated_gzip_members_are_one_file(project: Trial) -> None:
             "infinity", "-infinity", "290000-01-01")],
         *[(ROWS[1].replace(",4,", f",{value},"), "user_id: not an integer of 64 bits") for value in (
             "2.5", "1e3", "1e-1", "0x10", "1_000", "  ", "true", "4\0", "9223372036854775808", "-9223372036854775809")],
+        *[(ROWS[1].replace(",4,", f",{value},"), "user_id: a leading zero, which a number would lose; "
+            "source.ids.customer: text keeps it") for value in ("007", "00", " 04", "-07", "+07")],
         *[(ROWS[1].replace("3.50", value), "price: not an amount") for value in (
             '"1.234,50"', '"1,5"', "$3", "3 €", "  ", "NaN", "inf", "12345678901234567890", "0x10", "true")],
         (ROWS[1].replace("3.50", "1.234,50"), "10 fields instead of 9"),
@@ -173,7 +175,8 @@ def test_a_row_that_cannot_be_read_as_it_stands_is_a_reject_on_its_line(
         ("9223372036854775807", "customer_id", 2**63 - 1),
         ("-4", "customer_id", -4),
         ("17850.0", "customer_id", 17850),
-        ("007", "customer_id", 7),
+        ("0", "customer_id", 0),
+        ("0.0", "customer_id", 0),
         (" 5 ", "customer_id", 5),
         ('"6"', "customer_id", 6),
         ("", "customer_id", None),

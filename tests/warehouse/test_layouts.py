@@ -178,6 +178,22 @@ def test_offsets_and_naive_times_side_by_side(project: Trial) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "run"),
+    [
+        ("latest.csv", "latest_run"),
+        ("2019.csv", "2019"),
+        ("2019-10-01.csv", "2019_10_01"),
+        ("Käufe März.csv", "k_ufe_m_rz"),
+        ("购买.csv", "run"),
+        ("null.csv", "null"),
+        (f"{'a' * 90}.csv", "a" * 60),
+    ],
+)
+def test_init_proposes_a_name_that_a_run_may_have(project: Trial, file: str, run: str) -> None:
+    assert Params(**yaml.safe_load(propose(project.file(file, RETAILROCKET)))).run == run
+
+
+@pytest.mark.parametrize(
     ("name", "text", "kind"),
     [
         ("events.csv", RETAILROCKET, "clickstream"),

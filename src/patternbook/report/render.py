@@ -16,6 +16,7 @@ from patternbook.errors import UserError
 from patternbook.exports import write_exports
 from patternbook.findings import Artefacts, read_artefacts, read_findings, write_aside
 from patternbook.formats import Formats
+from patternbook.locks import in_turn
 from patternbook.markup import escaped
 from patternbook.params import Params
 from patternbook.paths import RunPaths
@@ -180,8 +181,9 @@ def _render(sources: Sources) -> tuple[str, str]:
 
 def _swap_in(sources: Sources, paths: RunPaths) -> None:
     """Put the finished report into its places."""
-    for target in (paths.report, paths.latest):
-        _replace(target, sources.document.parent)
+    _replace(paths.report, sources.document.parent)
+    with in_turn(paths.latest_lock):
+        _replace(paths.latest, sources.document.parent)
     _replace(paths.exports, sources.document.parent / EXPORTS)
     write_aside(paths.root / VARIABLES, (sources.project / VARIABLES).read_text("utf-8"))
 

@@ -63,7 +63,7 @@ class DuckEngine:
             if isinstance(error, duckdb.OutOfMemoryException) or OUT_OF_MEMORY in text:
                 return UserError(
                     f"engine.memory_limit ({self._memory_limit}) is too small for this input, even with spilling: "
-                    "raise it, or lower engine.threads, for example --set engine.memory_limit=8GB"
+                    "raise it (--set engine.memory_limit=…), or lower engine.threads (--set engine.threads=1)"
                 )
             if problem := trouble(error, self._scratch):
                 return problem

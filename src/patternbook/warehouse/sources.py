@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 
 from patternbook.errors import UserError
-from patternbook.params import Clickstream, Params, Simulated, Transactions
+from patternbook.params import RESERVED_RUNS, Clickstream, Params, Simulated, Transactions
 from patternbook.paths import RunPaths
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".tsv", ".txt", ".tsv.gz", ".txt.gz")
@@ -489,10 +489,9 @@ def _proposal(
     file: Path, kind: str, delimiter: str, found: dict[str, str], missing: list[str], frame: pl.DataFrame
 ) -> str:
     wanted = set(found) - ({"order_id"} if kind == "clickstream" else {"session_id", "event_type"})
-    stem = "".join(c if c.isalnum() else "_" for c in file.name.split(".")[0].lower()).strip("_") or "run"
     lines = [
         f"# Proposed by `patternbook init` from the columns of {file.name}. Check it with `patternbook check`.",
-        f"run: {stem}",
+        f"run: {_yaml(_run_name(file))}",
         "source:",
         f"  kind: {kind}",
         f"  folder: {_yaml(str(file.parent))}",
@@ -517,6 +516,12 @@ def _proposal(
     }
     lines.append(f"  ids: {{{', '.join(f'{key}: {value}' for key, value in ids.items())}}}")
     return "\n".join(lines) + "\n"
+
+
+def _run_name(file: Path) -> str:
+    """A run's name after the file: what of it a run may be called."""
+    stem = re.sub("[^a-z0-9]+", "_", file.name.split(".")[0].lower()).strip("_")[:60] or "run"
+    return f"{stem}_run" if stem in RESERVED_RUNS else stem
 
 
 def _yaml(text: str) -> str:

@@ -60,6 +60,7 @@ _READER_REASONS = {
 _SWALLOWING = ("UNQUOTED VALUE", "LINE SIZE OVER MAXIMUM")
 _WHOLE = ("BIGINT", "INTEGER")
 _WHOLE_NUMBER = r"\s*[+-]?[0-9]+(\.0*)?\s*"
+_ID_KEYS = {"customer_id": "customer", "product_id": "product", "session_id": "session", "order_id": "session"}
 _WIDE_MONEY = "DECIMAL(38,4)"  # holds any price times any quantity
 _TOTAL_TOO_LONG = "price x quantity has more than 14 digits before the decimal point"
 _FAULT = "a value that would be changed"
@@ -213,6 +214,8 @@ def _faults(source: Clickstream | Transactions, file: SourceFile, types: dict[st
             faults.append(
                 (f"{column} IS NOT NULL AND NOT ({whole} AND TRY_CAST({column} AS {kind}) IS NOT NULL)", reason)
             )
+            if ours in _ID_KEYS:
+                faults.append((_leading_zero(column), _loses_a_zero(ours, theirs)))
         if ours == "event_time":
             cast = f"TRY_CAST({column} AS {kind})" if kind in _WHOLE else column
             faults.append(
@@ -241,6 +244,16 @@ def _has_a_date(time: str, kind: str, time_format: str) -> str:
 
 def _unreadable(column: str, kind: str) -> str:
     return f"{column}: {_NOT_READABLE[kind]}"
+
+
+def _leading_zero(column: str) -> str:
+    """Whether a text is a number with a leading zero: as an identifier 007 is another one than 7."""
+    digits = f"ltrim({column}, ' +-')"
+    return f"({digits} LIKE '0_%' AND {digits} NOT LIKE '0.%')"
+
+
+def _loses_a_zero(ours: str, theirs: str) -> str:
+    return f"{theirs}: a leading zero, which a number would lose; source.ids.{_ID_KEYS[ours]}: text keeps it"
 
 
 def _as_whole(file: SourceFile, types: dict[str, str], query: str) -> str:
@@ -346,6 +359,8 @@ def _table_relation(
             reason = literal(_unreadable(theirs, kind))
             unreadable = f"{cast} IS NULL" if kind != "DOUBLE" else f"({cast} IS NULL OR NOT isfinite({cast}))"
             reasons.append(f"WHEN {unreadable} AND nullif({raw}::VARCHAR, '') IS NOT NULL THEN {reason}")
+            if ours in _ID_KEYS and given[theirs] == "VARCHAR":
+                reasons.append(f"WHEN {_leading_zero(raw)} THEN {literal(_loses_a_zero(ours, theirs))}")
     if {"price", "quantity"} <= set(types):
         names = (identifier(file.columns[ours]) for ours in ("price", "quantity"))
         reasons.append(f"WHEN {_total_too_long(*names)} THEN {literal(_TOTAL_TOO_LONG)}")
