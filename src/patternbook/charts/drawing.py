@@ -280,6 +280,12 @@ def time_ticks(at: Sequence[date], unit: str, formats: Formats) -> tuple[list[da
     ]
 
 
+def share_time_axis(figure: go.Figure, at: Sequence[date], texts: Sequence[str]) -> None:
+    """Write the same points of time below every panel, all on the axis of the first."""
+    figure.update_xaxes(tickvals=at, ticktext=texts, showgrid=False, matches="x")
+    figure.layout.xaxis.matches = None  # an axis that matches itself is a warning in the browser
+
+
 def moment(at: date, formats: Formats) -> str:
     """A point of time as text."""
     return formats.value(at, "time")

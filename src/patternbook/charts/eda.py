@@ -43,7 +43,7 @@ def activity(result: Activity, formats: Formats) -> go.Figure:
         figure.update_yaxes(tickvals=values, ticktext=texts, row=row)
         drawing.panel_title(figure, row, f"{label} by {result.unit}")
     moments, texts = drawing.time_ticks(table["at"].to_list(), result.unit, formats)
-    figure.update_xaxes(tickvals=moments, ticktext=texts, showgrid=False, matches="x")
+    drawing.share_time_axis(figure, moments, texts)
     subtitle = _activity_subtitle(result, table, draw is _lines, formats)
     return drawing.finished(
         figure,

@@ -70,7 +70,7 @@ def tracking(holdout: Holdout, formats: Formats) -> go.Figure:
         figure.add_vline(x=holdout.calibration_end.isoformat(), line={"color": theme.MUTED, "dash": "dot"}, row=row)
         drawing.panel_title(figure, row, f"Repeat transactions {name}")
     moments, texts = drawing.time_ticks(weekly["week"].to_list(), "day", formats)
-    figure.update_xaxes(tickvals=moments, ticktext=texts, showgrid=False, matches="x")
+    drawing.share_time_axis(figure, moments, texts)
     off = analysis.error(holdout)
     blue, orange = (
         f'<span style="color:{colour}"><b>{name}</b></span>'

@@ -106,7 +106,7 @@ def pipe_table(header: list[str], rows: list[list[str]], alignment: str, widths:
 
 def _series(number: int, trace: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     across = trace.get("orientation") == "h" or trace.get("type") == "funnel"
-    categories, values = (_array(trace.get(axis)) for axis in ("yx" if across else "xy"))
+    categories, values = (array_of(trace.get(axis)) for axis in ("yx" if across else "xy"))
     name = str(trace.get("name") or f"Series {number}")
     return name, {
         html.unescape(str(category)): value
@@ -115,10 +115,12 @@ def _series(number: int, trace: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     }
 
 
-def _array(values: Any) -> list[Any]:
-    """Values of a trace; Plotly writes arrays of numbers as base64."""
+def array_of(values: Any) -> list[Any]:
+    """Values of a trace; Plotly writes arrays of numbers as base64, with their shape where they are a table."""
     if isinstance(values, Mapping):
         array = np.frombuffer(base64.b64decode(values["bdata"]), dtype=np.dtype(values["dtype"]))
+        if "shape" in values:
+            array = array.reshape([int(length) for length in str(values["shape"]).split(",")])
         return list(array.tolist())
     return list(values) if values is not None else []
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import plotly.io as pio
 from plotly.offline import get_plotlyjs
@@ -27,6 +28,7 @@ from patternbook.report.cells import (
     markdown_output,
     write_notebook,
 )
+from patternbook.report.chartdata import csv_of
 
 SCREEN = '::: {.content-visible when-format="html"}'
 PAPER = '::: {.content-visible unless-format="html"}'
@@ -35,7 +37,7 @@ REFERENCES = re.compile(
     r"\s(?:id|headers|aria-labelledby|aria-describedby)=\"[^\"]*\""
 )  # not unique on a page of tables
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}  # Quarto wants to know the language
-CONFIG = {"responsive": True, "displayModeBar": False}
+CONFIG = {"responsive": True, "displayModeBar": False, "typesetMath": False}  # a dollar sign is money
 NOTEBOOKS = "notebooks"  # folder of the published notebooks and their pages, beside the report
 FIGURES = f"{NOTEBOOKS}/figures"
 PLOTLY_JS = f"{NOTEBOOKS}/plotly.min.js"
@@ -123,16 +125,21 @@ def _raw_html(text: str) -> str:
 
 
 def _interactive(figure: Figure) -> str:
-    identity = "plot-" + Path(figure.image).stem
+    name = Path(figure.image).stem
     plot = pio.to_html(
         figure.spec,
         config=CONFIG,
         full_html=False,
         include_plotlyjs=False,
-        div_id=identity,
+        div_id=f"plot-{name}",
         default_height=f"{images.height(figure.spec)}px",
     )
-    return f'<div class="plot" role="img" aria-label="{html.escape(figure.alt)}">\n{plot.strip()}\n</div>'
+    data = quote(csv_of(figure.spec), safe=",;:/()|*")
+    return (
+        f'<div class="plot" role="img" aria-label="{html.escape(figure.alt)}">\n{plot.strip()}\n</div>\n'
+        f'<p class="chart-data"><a download="{name}.csv" href="data:text/csv;charset=utf-8,{data}" '
+        f'aria-label="Data of this chart as CSV">Data (CSV)</a></p>'
+    )
 
 
 def _image(figure: Figure) -> str:

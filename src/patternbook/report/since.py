@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from patternbook.circumstances import Change, named
+from patternbook.circumstances import ABSENT, Change, named
 from patternbook.comparison import Comparison, Move, Verdict, compare_states
 from patternbook.findings import Finding
 from patternbook.formats import MISSING, Formats
@@ -22,6 +22,7 @@ from patternbook.runs import State
 NAME = "00_changes"
 MOST_ROWS = 12
 MOST_PARAMETERS = 6  # spelled out in the paragraph
+LONGEST_VALUE = 40  # characters; a whole table of rules is not spelled out
 WORDS: dict[Verdict, str] = {
     "beyond": "beyond the intervals",
     "within": "within the intervals",
@@ -82,12 +83,17 @@ def _text(comparison: Comparison, formats: Formats, zone: ZoneInfo) -> str:
 
 
 def _parameters(changes: list[Change]) -> list[str]:
-    shown = [
-        f"{code(change.what)} {escaped(f'({change.before}, now {change.after})')}"
-        for change in changes[:MOST_PARAMETERS]
-    ]
+    """The first few of the parameters that changed; what a newer version has added takes no room from them."""
+    ordered = sorted(changes, key=lambda change: ABSENT in (change.before, change.after))
+    shown = [f"{code(change.what)} {escaped(_change_of(change))}" for change in ordered[:MOST_PARAMETERS]]
     more = len(changes) - len(shown)
     return [*shown, *([f"{more} more parameters"] if more > 0 else [])]
+
+
+def _change_of(change: Change) -> str:
+    if max(len(change.before), len(change.after)) > LONGEST_VALUE:
+        return "(changed)" if ABSENT not in (change.before, change.after) else "(new)"
+    return f"({change.before}, now {change.after})"
 
 
 def _table(comparison: Comparison, formats: Formats) -> Any:
