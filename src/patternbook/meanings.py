@@ -48,6 +48,34 @@ def _ends(column: str, unit: Unit) -> dict[str, Meaning]:
 
 
 RESULT_TABLES: dict[str, ResultTable] = {
+    "basket.pairs": ResultTable(
+        "one row a pair of products, categories or brands that are bought together more often than by chance; at most "
+        "the thousand leading ones of each",
+        {
+            "level": Meaning("product, category or brand"),
+            "item_a": Meaning("item A: product_id, category_code or brand"),
+            "name_a": Meaning("its name"),
+            "item_b": Meaning("item B"),
+            "name_b": Meaning("its name"),
+            "baskets": Meaning("baskets with both", "count"),
+            "customers": Meaning("customers with such a basket; without a known one, each basket counts", "count"),
+            "baskets_a": Meaning("baskets with A", "count"),
+            "baskets_b": Meaning("baskets with B", "count"),
+            "support": Meaning("baskets with both ÷ all baskets that count", "share"),
+            "confidence_ab": Meaning("baskets with both ÷ baskets with A", "share"),
+            "confidence_ba": Meaning("baskets with both ÷ baskets with B", "share"),
+            "lift": Meaning("baskets with both ÷ those expected if the two were independent", "factor"),
+            **_ends("lift", "factor"),
+            "lift_shrunk": Meaning("(baskets with both + k) ÷ (expected + k), k = basket.prior_baskets", "factor"),
+            "leverage": Meaning("support − support expected if the two were independent", "share"),
+            "conviction_ab": Meaning("(1 − share of B) ÷ (1 − confidence_ab); null where it has no bound", "factor"),
+            "conviction_ba": Meaning("(1 − share of A) ÷ (1 − confidence_ba); null where it has no bound", "factor"),
+            "p_value": Meaning("of Fisher's exact test, one-sided", "share"),
+            "q_value": Meaning("the same, adjusted by Benjamini–Hochberg over all pairs tested", "share"),
+            "stock_ab": Meaning("units of B in baskets with both ÷ units of A in all baskets", "number"),
+            "stock_ba": Meaning("units of A in baskets with both ÷ units of B in all baskets", "number"),
+        },
+    ),
     "compaction.bytes": ResultTable(
         "one row a saving of compaction, in the order in which they add up",
         {

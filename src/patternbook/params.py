@@ -460,7 +460,26 @@ class Propensity(Section):
 
 
 class Basket(Section):
-    """05_basket: what a basket is, and which pairs count."""
+    """05_basket: what a basket is, which pairs count, what a bundle is assumed to bring.
+
+    `unit`: an order; a session with what it bought or put into the cart; or all that a known customer bought on one
+    local day. `exclude_products` are ids, as the source writes them, of what is no product, such as postage.
+    `uptake` is the share of buyers of the rest of a bundle who add the missing product because it is offered;
+    `discount` is taken off that product, also for those who would have bought it anyway. Both are assumptions, with
+    their `source`.
+    """
+
+    unit: Literal["order", "session", "customer_day"] = "order"
+    exclude_products: tuple[str, ...] = ()
+    largest: int = Field(100, ge=2, le=1000)  # products; larger baskets (resale, restocking) are counted, not paired
+    minimum_baskets: int = Field(10, ge=2)  # of each item of a pair; chosen before looking at pairs, so no test is bent
+    minimum_together: int = Field(5, ge=2)  # fewer baskets with both say nothing; such pairs count as tested, not kept
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1)
+    prior_baskets: float = Field(1.0, gt=0, le=1000)  # a pair starts as if seen in that many baskets, as many expected
+    uptake: Share = 0.03
+    discount: Share = 0.05
+    source: str = "default of the software; an experiment measures the shop's own uptake"
+    test_share: float = Field(0.3, gt=0, lt=1)  # of the baskets, the latest: recommendations are checked on them
 
 
 class Temporal(Section):

@@ -64,7 +64,7 @@ class Notebook:
 NOTEBOOKS = (
     Notebook(
         "01_compaction",
-        reads=("source", "period", "filter", "engine", "currency", "quality", "report", "propensity"),
+        reads=("source", "period", "filter", "engine", "currency", "quality", "report", "propensity", "basket"),
     ),
     Notebook("02_eda", reads=("currency", "report", "privacy", "eda"), after=("01_compaction",)),
     Notebook(
@@ -72,6 +72,7 @@ NOTEBOOKS = (
         reads=("currency", "report", "privacy", "segmentation"),
         after=("01_compaction", "08_lifetime_churn"),
     ),
+    Notebook("05_basket", reads=("currency", "privacy", "basket"), after=("01_compaction",)),
     Notebook(
         "06_funnel_temporal",
         reads=("source", "currency", "privacy", "funnel"),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trial import HEADER, Trial, trial_project
@@ -125,6 +126,7 @@ def test_marts_agree_with_the_oracle(rows: list[Row]) -> None:
                 "event_names": {name: name for name in ("view", "cart", "purchase", "remove_from_cart")},
             },
             report={"time_zone": ZONE},
+            basket={"minimum_baskets": 2, "minimum_together": 2},
         )
         kept = list(dict.fromkeys(rows))
         assert counted.total("duplicates_dropped") == len(rows) - len(kept)
@@ -135,6 +137,7 @@ def test_marts_agree_with_the_oracle(rows: list[Row]) -> None:
         check_days_and_hours(project, kept, visits)
         check_products(project, kept, visits)
         check_cohorts(project, visits)
+        check_baskets(project, visits)
 
 
 def check_sessions_and_orders(project: Trial, visits: list[list[Row]]) -> None:
@@ -276,6 +279,105 @@ def check_cohorts(project: Trial, visits: list[list[Row]]) -> None:
     mart = project.mart("cohorts")
     assert set(mart["grouping_name"]) <= {"all"}  # the log names neither platform nor category
     compare(mart, expected)
+
+
+def check_baskets(project: Trial, visits: list[list[Row]]) -> None:
+    """Products of the orders, and pairs of those that two orders or more hold."""
+    held = [{row.product for row in bought(visit)} - {None} for visit in visits]
+    who = [visit[0].customer if visit[0].customer is not None else f"guest {k}" for k, visit in enumerate(visits)]
+    mart = project.mart("baskets")
+    assert mart.height == sum(map(len, held))
+    assert sorted(mart.group_by("basket_id").agg(pl.col("products").first())["products"]) == sorted(
+        len(own) for own in held if own
+    )
+    compare(
+        mart.with_columns(pl.col("started_at").min().over("basket_id")),
+        [
+            {
+                "customer_id": visit[0].customer,
+                "started_at": naive(min(row.time for row in bought(visit) if row.product is not None)),
+                "product_id": product,
+                "units": sum(row.product == product for row in bought(visit)),
+                "revenue": revenue([row for row in visit if row.product == product]).quantize(Decimal("0.0001")),
+            }
+            for visit, own in zip(visits, held, strict=True)
+            for product in own
+        ],
+    )
+
+    def together(*products: int) -> list[int]:
+        return [k for k, own in enumerate(held) if own.issuperset(products)]
+
+    counts = {product: len(together(product)) for product in set().union(*held)} if held else {}
+    compare(project.mart("items"), [{"item": str(p), "baskets": n} for p, n in counts.items()])
+    frequent = sorted(product for product, n in counts.items() if n >= 2)
+    compare(
+        project.mart("pairs"),
+        [
+            {"item_a": str(a), "item_b": str(b), "baskets": len(both), "customers": len({who[k] for k in both})}
+            for a in frequent
+            for b in frequent
+            if a < b and len(both := together(a, b)) >= 2
+        ],
+    )
+
+
+LOG = (
+    "event_time,event_type,product_id,category_code,brand,price,user_id,user_session\n"
+    "2024-07-01 21:50:00 UTC,cart,3,toys,lupo,1,1,a\n"
+    "2024-07-01 21:55:00 UTC,purchase,1,toys,lupo,1,1,a\n"
+    "2024-07-01 22:05:00 UTC,purchase,2,toys,,1,1,a\n"
+    "2024-07-02 09:00:00 UTC,purchase,4,books,lupo,1,1,b\n"
+    "2024-07-02 09:00:00 UTC,purchase,4,books,lupo,1,,c\n"
+    "2024-07-02 09:01:00 UTC,purchase,4,books,lupo,1,,c\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("basket", "expected"),
+    [
+        ({"unit": "order"}, [{1, 2}, {4}, {4}]),
+        ({"unit": "session"}, [{1, 2, 3}, {4}, {4}]),
+        ({"unit": "customer_day"}, [{1}, {2, 4}, {4}]),  # midnight is that of Berlin
+        ({"exclude_products": ["2", "'; DROP"]}, [{1}, {4}, {4}]),
+    ],
+)
+def test_a_basket_is_what_the_parameters_say(
+    project: Trial, basket: dict[str, object], expected: list[set[int]]
+) -> None:
+    project.file("log.csv", LOG)
+    project.build({"kind": "clickstream", "files": ["log.csv"]}, report={"time_zone": ZONE}, basket=basket)
+    mart = project.mart("baskets")
+    held = [set(own) for own in mart.group_by("basket_id").agg("product_id")["product_id"]]
+    assert sorted(map(sorted, held)) == sorted(map(sorted, expected))
+    assert mart.filter(pl.col("customer_id").is_null())["units"].to_list() == [2]
+
+
+def test_pairs_of_categories_and_brands_count_each_basket_once(project: Trial) -> None:
+    project.file("log.csv", LOG)
+    project.build(
+        {"kind": "clickstream", "files": ["log.csv"]},
+        report={"time_zone": ZONE},
+        basket={"unit": "customer_day", "minimum_baskets": 2, "minimum_together": 2},
+    )
+    items = project.mart("items")
+    counted = {(level, item): n for level, item, n in items.select("level", "item", "baskets").iter_rows()}
+    assert counted["category", "toys"] == 2
+    assert counted["brand", "lupo"] == 3
+    assert project.mart("pairs").is_empty()  # one basket alone holds two categories
+
+
+def test_a_huge_basket_makes_no_pairs(project: Trial) -> None:
+    rows = [
+        f"2024-07-01 10:00:00 UTC,purchase,{k},,,,1,1,{'huge' if k > 2 else s}\n" for k in range(200) for s in "abc"
+    ]
+    project.file("log.csv", HEADER + "\n" + "".join(rows))
+    limits = {"minimum_baskets": 2, "minimum_together": 2, "largest": 50}
+    project.build({"kind": "clickstream", "files": ["log.csv"]}, basket=limits)
+    assert project.mart("baskets")["products"].max() == 197
+    assert project.mart("pairs").select("item_a", "item_b", "baskets").rows() == [
+        ("0", "1", 3), ("0", "2", 3), ("1", "2", 3),
+    ]  # fmt: skip
 
 
 def test_cohorts_by_platform_and_first_category(project: Trial) -> None:

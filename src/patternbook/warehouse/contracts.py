@@ -405,6 +405,55 @@ MARTS: dict[str, Contract] = {
             identities=_TYPES_ADD_UP,
         ),
         Contract(
+            name="baskets",
+            meaning="one row a product in a basket, as basket.unit says what a basket is; lines of cancelled orders, "
+            "returns and basket.exclude_products are not in it",
+            key=("basket_id", "product_id"),
+            columns=(
+                Column("basket_id", "BIGINT", "the basket: the order or session, or the number of the customer's day"),
+                Column("customer_id", "BIGINT", "who", nullable=True),
+                Column("started_at", "TIMESTAMP", "first line of the basket, UTC"),
+                Column("product_id", "BIGINT", "what"),
+                Column("units", "BIGINT", "units bought; put into the cart where none is bought"),
+                Column("revenue", TOTAL, "sum of amounts"),
+                Column("products", "BIGINT", "distinct products in the basket"),
+            ),
+            identities={"a basket holds something": "bool_and(units >= 1 and products >= 1)"},
+        ),
+        Contract(
+            name="items",
+            meaning="one row a product, category or brand, in baskets of at most basket.largest products",
+            key=("level", "item"),
+            columns=(
+                Column("level", "VARCHAR", "product, category or brand"),
+                Column("item", "VARCHAR", "product_id, category_code or brand"),
+                Column("baskets", "BIGINT", "baskets with it"),
+                Column("customers", "BIGINT", "distinct customers; without a known one, each basket counts as one"),
+                Column("units", "BIGINT", "units in these baskets"),
+                Column("revenue", TOTAL, "sum of amounts in these baskets"),
+            ),
+            identities={"nobody without a basket": "bool_and(customers <= baskets)"},
+        ),
+        Contract(
+            name="pairs",
+            meaning="one row a pair of items of one level that basket.minimum_together baskets or more hold both of; "
+            "each item is in basket.minimum_baskets or more",
+            key=("level", "item_a", "item_b"),
+            columns=(
+                Column("level", "VARCHAR", "product, category or brand"),
+                Column("item_a", "VARCHAR", "the item that comes first by its text"),
+                Column("item_b", "VARCHAR", "the other item"),
+                Column("baskets", "BIGINT", "baskets with both"),
+                Column("customers", "BIGINT", "distinct customers; without a known one, each basket counts as one"),
+                Column("units_a", "BIGINT", "units of item_a in baskets with both"),
+                Column("units_b", "BIGINT", "units of item_b in baskets with both"),
+            ),
+            identities={
+                "each pair once": "bool_and(item_a < item_b)",
+                "nobody without a basket": "bool_and(customers <= baskets)",
+            },
+        ),
+        Contract(
             name="coverage",
             meaning="one row a column of events and products: how many events have a value",
             key=("column_name",),

@@ -20,7 +20,7 @@ from patternbook.disk import writing
 from patternbook.errors import UserError
 from patternbook.findings import write_aside
 from patternbook.locks import alone_in_warehouse
-from patternbook.params import Params
+from patternbook.params import Basket, Params
 from patternbook.paths import RunPaths
 from patternbook.progress import Progress
 from patternbook.warehouse.compaction import read_compaction
@@ -39,8 +39,12 @@ BUILD_ORDER = (
     "funnel",
     "cohorts",
     "product_stats",
+    "baskets",
+    "items",
+    "pairs",
     "coverage",
 )
+BASKET_RULES = ("unit", "largest", "minimum_baskets", "minimum_together")  # keys of the section basket, columns here
 SLOT_SECONDS = 900  # every time zone's offset is a multiple of a quarter of an hour
 
 # What must add up between the marts and the events that they are made of.
@@ -61,6 +65,9 @@ ACCOUNTING = {
     "(SELECT count(DISTINCT customer_id) FROM purchases WHERE units > 0)",
     "the funnel holds all customers": "(SELECT coalesce(sum(visitors), 0) FROM funnel) = "
     "(SELECT count(*) FROM customers)",
+    "baskets hold both items of a pair": "(SELECT coalesce(bool_and(pairs.baskets <= least(a.baskets, b.baskets)), "
+    "true) FROM pairs JOIN items AS a ON a.level = pairs.level AND a.item = pairs.item_a "
+    "JOIN items AS b ON b.level = pairs.level AND b.item = pairs.item_b)",
 }
 
 
@@ -96,6 +103,7 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
                 raise UserError(f"{params.file}: period and filter leave no event; widen them")
             check_contract(engine, PRODUCTS)
             _write_calendar(engine, scratch, params.report.time_zone)
+            _open_basket_rules(engine, params.basket)
             for done, name in enumerate(BUILD_ORDER):
                 file = paths.mart(name)
                 if name in wanted:
@@ -165,6 +173,8 @@ def _keys(params: Params, condition: str, compaction_key: str) -> dict[str, str]
     code = [(Path(__file__).parent / name).read_text("utf-8") for name in ("marts.py", "duckdb.py")]
     common = _digest([compaction_key, condition, duckdb.__version__, *code])
     keys = {"calendar": _digest([params.report.time_zone])}
+    rules = params.basket.model_dump(mode="json", include={*BASKET_RULES, "exclude_products"})
+    keys["basket_rules"] = _digest([json.dumps(rules)])
     when = params.propensity.model_dump(
         mode="json", include={"cutoff", "horizon_days", "more_horizons", "training_cutoffs"}
     )
@@ -217,6 +227,15 @@ def _write_calendar(engine: Engine, scratch: Path, time_zone: str) -> None:
     file = scratch / "calendar.parquet"
     calendar.write_parquet(file)
     engine.view("calendar", f"SELECT * FROM {parquet(file)}")
+
+
+def _open_basket_rules(engine: Engine, basket: Basket) -> None:
+    """The views `basket_rules` (one row: what a basket is, and what counts) and `basket_excluded` (source ids)."""
+    rules = ", ".join(f"{literal(getattr(basket, name))} AS {name}" for name in BASKET_RULES)
+    engine.view("basket_rules", f"SELECT {rules}")
+    excluded = [f"SELECT {literal(source_id)} AS source_id" for source_id in basket.exclude_products]
+    nothing = "SELECT source_id FROM products WHERE false"
+    engine.view("basket_excluded", " UNION ALL ".join([nothing, *excluded]))
 
 
 # -- period and filter --------------------------------------------------------------------------------------------
