@@ -31,6 +31,7 @@ from patternbook.report.publish import PLOTLY_JS, publish
 from patternbook.report.since import NAME as CHANGES
 from patternbook.report.since import since
 from patternbook.report.template import check_references, conditions, front_matter, headlines, resolve_conditions
+from patternbook.report.tracing import traced
 from patternbook.report.variables import Variables, nested, variables
 from patternbook.runs import State, baseline_of, description
 
@@ -104,7 +105,8 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     moved = since(params, now, baseline_of(params), headlines(template))
     if moved:
         made[CHANGES] = moved.notebook
-    published = publish({**executed, **made}, folder, project / "reports" / "theme" / "fonts", formats)
+    answering = {name: traced(notebook, findings, formats) for name, notebook in executed.items()}
+    published = publish({**answering, **made}, folder, project / "reports" / "theme" / "fonts", formats)
     write_exports(findings, _tables(artefacts, paths), facts(params, findings), folder / EXPORTS)
 
     values = variables(params, findings, conditions(template)) | _reasons_of_cells(executed)

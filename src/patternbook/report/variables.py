@@ -79,8 +79,8 @@ def _finding_values(
     finding_id: str, finding: Finding, findings: Mapping[str, Finding], formats: Formats
 ) -> dict[str, str]:
     value, interval = number(finding, formats)
-    linked = _linked(finding_id, finding, value, interval, formats)
-    values = {finding_id: linked, f"kpi.{finding_id}": _card(finding_id, finding, linked, findings, formats)}
+    link = linked(finding_id, finding, value, interval, formats)
+    values = {finding_id: link, f"kpi.{finding_id}": _card(finding_id, finding, link, findings, formats)}
     if interval:
         values[f"interval.{finding_id}"] = escaped(interval)
     if finding.n is not None:
@@ -88,7 +88,8 @@ def _finding_values(
     return values
 
 
-def _linked(finding_id: str, finding: Finding, value: str, interval: str, formats: Formats) -> str:
+def linked(finding_id: str, finding: Finding, value: str, interval: str, formats: Formats) -> str:
+    """A finding's number as a link to its cell, with id, kind and interval (or n, or source) for who points at it."""
     title = ", ".join(part for part in (finding_id, finding.kind, _basis(finding, interval, formats)) if part)
     return f'[{escaped(value)}]({anchor(finding)} "{attribute(title)}"){{.finding .{finding.kind}}}'
 
@@ -102,9 +103,9 @@ def _basis(finding: Finding, interval: str, formats: Formats) -> str:
     return f"n = {formats.count(finding.n)}" if finding.n is not None else ""
 
 
-def _card(finding_id: str, finding: Finding, linked: str, findings: Mapping[str, Finding], formats: Formats) -> str:
+def _card(finding_id: str, finding: Finding, link: str, findings: Mapping[str, Finding], formats: Formats) -> str:
     _, interval = number(finding, formats)
-    lines = [f"[{escaped(finding.label)}]{{.label}}", f"[{linked}]{{.value}}"]
+    lines = [f"[{escaped(finding.label)}]{{.label}}", f"[{link}]{{.value}}"]
     basis = _basis(finding, interval, formats)
     if basis:
         lines.append(f"[{escaped(basis)}]{{.basis}}")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import fake_run
+import pytest
+
+from patternbook.findings import Finding
+from patternbook.formats import Formats
+from patternbook.report.cells import MARKDOWN, data_of, labelled
+from patternbook.report.tracing import traced
+
+US = Formats("USD", "en_US")
+FINDINGS = {
+    "funnel.viewers": fake_run.finding(39_950, "count", "Viewers", "06#fig-funnel"),
+    "funnel.view_to_cart": fake_run.finding(0.373, "share", "To cart", "06#fig-funnel", low=0.368, high=0.378),
+    "eda.aov": fake_run.finding(179.5, "currency", "Order value", "02#tbl-kpis", low=175.9, high=183.1),
+    "eda.revenue": fake_run.finding(7_478_744, "currency", "Revenue", "02#tbl-kpis"),
+    "funnel.few": fake_run.finding(323, "count", "Few", "06#fig-funnel"),
+    "eda.orders": fake_run.finding(12_345, "count", "Orders", "02#tbl-kpis"),
+    "eda.lines": fake_run.finding(12_345, "count", "Lines", "02#tbl-kpis"),
+}
+
+
+def answer(text: str, findings: dict[str, Finding] = FINDINGS, label: str = "answer-x") -> str:
+    notebook = fake_run.notebook("Title", fake_run.cell(label, fake_run.sentence(text)))
+    _, output = labelled(traced(notebook, findings, US))[label].outputs
+    return str(data_of(output)[MARKDOWN])
+
+
+def test_a_number_with_its_interval_is_the_finding() -> None:
+    found = answer("Of 39,950 viewers, 37.3% (36.8%–37.8%) put something into a cart, worth $180 ($176–$183).")
+    assert '[39\\,950](notebooks/06.html#fig-funnel "funnel.viewers, measured' in found
+    assert '[37\\.3\\%](notebooks/06.html#fig-funnel "funnel.view_to_cart' in found
+    assert '[\\$180](notebooks/02.html#tbl-kpis "eda.aov' in found
+    assert ".finding .measured} (36.8%–37.8%) put" in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "37.3% of them",  # written otherwise
+        "139,950 or 39,950.5 or 39,9501 or −39,950",  # part of another number
+        "323 of them",  # too short to be sure
+        "12,345 orders",  # two findings are written so
+        "$7,478,744.50",
+        "fell by 37.3% (36.8%–37.9%)",
+    ],
+)
+def test_what_may_be_another_number_is_left_alone(text: str) -> None:
+    assert answer(text) == text
+
+
+def test_only_answers_are_traced_and_nothing_changes_without_findings() -> None:
+    assert answer("39,950", label="tbl-x") == "39,950"
+    assert answer("39,950", findings={}) == "39,950"
