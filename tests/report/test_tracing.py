@@ -20,9 +20,11 @@ FINDINGS = {
 }
 
 
-def answer(text: str, findings: dict[str, Finding] = FINDINGS, label: str = "answer-x") -> str:
+def answer(
+    text: str, findings: dict[str, Finding] = FINDINGS, label: str = "answer-x", name: str = "01_compaction"
+) -> str:
     notebook = fake_run.notebook("Title", fake_run.cell(label, fake_run.sentence(text)))
-    _, output = labelled(traced(notebook, findings, US))[label].outputs
+    _, output = labelled(traced(name, notebook, findings, US))[label].outputs
     return str(data_of(output)[MARKDOWN])
 
 
@@ -47,6 +49,12 @@ def test_a_number_with_its_interval_is_the_finding() -> None:
 )
 def test_what_may_be_another_number_is_left_alone(text: str) -> None:
     assert answer(text) == text
+
+
+def test_of_two_findings_written_alike_the_notebook_s_own_is_meant() -> None:
+    twice = {"eda.orders": FINDINGS["eda.orders"], "funnel.orders": fake_run.finding(12_345, "count", "O", "06#tbl-x")}
+    assert '"funnel.orders' in answer("12,345 orders", twice, name="06")
+    assert '"eda.orders' in answer("12,345 orders", twice, name="02")
 
 
 def test_only_answers_are_traced_and_nothing_changes_without_findings() -> None:

@@ -105,7 +105,7 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     moved = since(params, now, baseline_of(params), headlines(template))
     if moved:
         made[CHANGES] = moved.notebook
-    answering = {name: traced(notebook, findings, formats) for name, notebook in executed.items()}
+    answering = {name: traced(name, notebook, findings, formats) for name, notebook in executed.items()}
     published = publish({**answering, **made}, folder, project / "reports" / "theme" / "fonts", formats)
     write_exports(findings, _tables(artefacts, paths), facts(params, findings), folder / EXPORTS)
 

@@ -15,13 +15,14 @@ ANSWER = "answer-"  # start of the label of a cell that answers in a sentence
 FEWEST_DIGITS = 4  # of a number without an interval: shorter ones may well be another one
 
 
-def traced(notebook: Notebook, findings: Mapping[str, Finding], formats: Formats) -> Notebook:
-    """A copy of an executed notebook whose answers show each finding as a link to the cell that computed it.
+def traced(name: str, notebook: Notebook, findings: Mapping[str, Finding], formats: Formats) -> Notebook:
+    """A copy of the executed notebook `name` whose answers show each finding as a link to the cell that computed it.
 
     A number counts as a finding where it is written just as that one is, with its interval where it has one, and as no
-    other finding of the run.
+    other finding of the notebook (and where the notebook has none that is written so, as no other of the run).
     """
-    links = _links(findings, formats)
+    own = {finding_id: finding for finding_id, finding in findings.items() if finding.notebook == name}
+    links = _links(findings, formats) | _links(own, formats)
     result = copy_of(notebook)
     for cell in result.cells:
         if cell.cell_type == "code" and (code_cell(cell).label or "").startswith(ANSWER):
@@ -33,12 +34,12 @@ def traced(notebook: Notebook, findings: Mapping[str, Finding], formats: Formats
 
 
 def _links(findings: Mapping[str, Finding], formats: Formats) -> dict[str, str]:
-    """What stands in for each number, by the way it is written."""
-    written = {}
-    for finding_id, finding in findings.items():
-        if isinstance(finding.value, int | float):
-            value, interval = number(finding, formats)
-            written[finding_id] = (value, interval)
+    """What stands in for each number that one finding alone is written as, by the way it is written."""
+    written = {
+        finding_id: number(finding, formats)
+        for finding_id, finding in findings.items()
+        if isinstance(finding.value, int | float)
+    }
     count = Counter(_whole(*entry) for entry in written.values())
     links = {}
     for finding_id, (value, interval) in written.items():
