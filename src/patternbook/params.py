@@ -486,12 +486,157 @@ class Temporal(Section):
     """06_funnel_temporal: when customers are active."""
 
 
+ActionName = Literal["win_back", "high_intent", "cross_sell", "onboarding", "abandoned_cart", "bundle"]
+NO_STUDY = "assumption of the software, no study behind it; replace it by what the shop's own experiment shows"
+
+
 class Experiments(Section):
-    """07_experiments: the experiments that are planned and simulated."""
+    """07_experiments: what an experiment must be able to see, how it is stopped, how often it is simulated."""
+
+    headline: ActionName = "win_back"  # the action that is planned and simulated in detail
+    alpha: float = Field(0.05, gt=0, lt=1)  # two-sided, for all comparisons together; convention
+    power: float = Field(0.80, gt=0, lt=1)  # convention (Cohen 1988): missing an effect is four times less grave
+    treated_share: float = Field(0.5, gt=0, lt=1)  # of the people; even groups need the fewest
+    winsorise: float = Field(0.99, ge=0.5, le=1)  # quantile at which spend is cut; 1 leaves it as it is
+    shortest_days: int = Field(14, ge=7, le=364)  # of enrolment; whole weeks, so that every weekday counts
+    longest_days: int = Field(182, ge=14, le=728)  # of enrolment; a longer test answers too late
+    cost: float = Field(0, ge=0)  # of running a test, in the currency, beside what the contacts cost
+    simulations: int = Field(4000, ge=200, le=100_000)  # a rate of 5 % is then known to 0.7 points
+
+    @model_validator(mode="after")
+    def _enrolment_has_room(self) -> Experiments:
+        if self.shortest_days > self.longest_days:
+            raise ValueError(f"shortest_days ({self.shortest_days}) is more than longest_days ({self.longest_days})")
+        return self
+
+
+class Effect(Section):
+    """How much more the audience buys when contacted, as a share of what it buys anyway: 0.1 is a tenth more.
+
+    `low` and `high` are the ends of what is thought possible (low may be below zero: contact can do harm), `likely`
+    the most likely value.
+    """
+
+    low: float = Field(ge=-1, le=1)
+    likely: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+    source: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _runs_upward(self) -> Effect:
+        if not self.low <= self.likely <= self.high:
+            raise ValueError(f"low ({self.low}), likely ({self.likely}) and high ({self.high}) must not fall")
+        return self
+
+
+class RoiAction(Section):
+    """What an action costs and is expected to bring. Amounts are in the run's currency.
+
+    `contact_cost` is a contacted customer's; `discount` the share of an order's value given away, used by
+    `redemption` of those who order; `setup_cost` is paid once.
+    """
+
+    effect: Effect
+    contact_cost: float = Field(ge=0)
+    discount: Share
+    redemption: Share
+    setup_cost: float = Field(ge=0)
+    effort: Literal["low", "medium", "high"]
+    first_step: str
+
+
+def _action(
+    effect: tuple[float, float, float],
+    source: str,
+    contact_cost: float,
+    offer: tuple[float, float],
+    setup_cost: float,
+    effort: Literal["low", "medium", "high"],
+    first_step: str,
+) -> RoiAction:
+    low, likely, high = effect
+    return RoiAction(
+        effect=Effect(low=low, likely=likely, high=high, source=source),
+        contact_cost=contact_cost,
+        discount=offer[0],
+        redemption=offer[1],
+        setup_cost=setup_cost,
+        effort=effort,
+        first_step=first_step,
+    )
+
+
+ROI_ACTIONS: dict[ActionName, RoiAction] = {
+    "win_back": _action(
+        (0.0, 0.15, 0.50),
+        "MineThatData e-mail experiment (Hillstrom 2008): buyers of the last year ordered 54 % and 119 % more often in "
+        "two weeks after one of two e-mails; taken at a fraction, since these customers have long been silent",
+        *(0.50, (0.10, 0.6), 1500, "low"),
+        "CRM: draw the list, hold out a random half, write to the rest",
+    ),
+    "high_intent": _action(
+        (0.0, 0.05, 0.15),
+        "Blake, Nosko & Tadelis (2015) find no effect of search ads on frequent buyers, who come anyway: so little, "
+        "and perhaps none",
+        *(0.10, (0.05, 0.5), 2500, "medium"),
+        "Marketing: export the highest tier, hold out a random half",
+    ),
+    "cross_sell": _action(
+        (0.0, 0.03, 0.08),
+        NO_STUDY,
+        *(0.05, (0.0, 0.0), 2000, "medium"),
+        "Shop: show the best pair in the e-mail after an order",
+    ),
+    "onboarding": _action(
+        (0.0, 0.08, 0.25),
+        NO_STUDY,
+        *(0.10, (0.05, 0.3), 3000, "medium"),
+        "CRM: three messages in the first week, a random half gets none",
+    ),
+    "abandoned_cart": _action(
+        (0.0, 0.06, 0.20),
+        NO_STUDY,
+        *(0.05, (0.0, 0.0), 1000, "low"),
+        "Shop: remind a random half a day after the cart was left",
+    ),
+    "bundle": _action(
+        (-0.02, 0.02, 0.06),
+        NO_STUDY,
+        *(0.0, (0.10, 0.1), 2000, "high"),
+        "Merchandising: price one bundle of the strongest pair, on random days",
+    ),
+}
 
 
 class Roi(Section):
-    """07_experiments: what each action costs and is expected to bring."""
+    """07_experiments: what each action costs and is expected to bring; assumptions, with their source.
+
+    `actions` changes single keys of the defaults, such as `{win_back: {contact_cost: 2}}`.
+    """
+
+    segment: str = "Can't lose them"  # whom win_back addresses; a segment of segmentation.rules
+    horizon_days: int = Field(28, ge=7, le=182)  # how long after a contact its effect counts; whole weeks
+    reach: float = Field(0.8, gt=0, le=1)  # share of an audience that may and can be contacted; assumption
+    fade: Share = 0.2  # of an effect that is lost a year, since novelty wears off; assumption
+    correlation: Share = 0.3  # of the actions' effects: one team guessed them all, and errs for all alike; assumption
+    acquisition_cost: float = Field(30, ge=0)  # what winning a new customer costs, to compare with; assumption
+    swing: float = Field(0.25, gt=0, lt=1)  # of the tornado, up and down, for what has no range of its own
+    simulations: int = Field(2000, ge=200, le=100_000)  # of effects, for each draw of what the data leave open
+    source: str = "default of the software; set roi to the shop's own"
+    actions: dict[ActionName, RoiAction] = ROI_ACTIONS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_actions(cls, data: Any) -> Any:
+        given = data.get("actions") if isinstance(data, dict) else None
+        if not isinstance(given, dict):
+            return data
+        defaults = {name: action.model_dump() for name, action in ROI_ACTIONS.items()}
+        changed = {
+            name: {**defaults.get(name, {}), **values} if isinstance(values, dict) else values
+            for name, values in given.items()
+        }
+        return {**data, "actions": {**defaults, **changed}}
 
 
 class Bound(Section):

@@ -80,6 +80,11 @@ NOTEBOOKS = (
         left_out={"transactions": "order lines hold no views and carts"},
     ),
     Notebook(
+        "07_experiments",
+        reads=("currency", "report", "privacy", "economics", "segmentation", "experiments", "roi"),
+        after=("01_compaction",),
+    ),
+    Notebook(
         "08_lifetime_churn",
         reads=("source", "currency", "report", "privacy", "economics", "retention", "lifetime"),
         after=("01_compaction",),

@@ -126,10 +126,11 @@ def labelled_bars(
     texts: Sequence[str],
     colours: Sequence[str],
     bounds: Sequence[tuple[float, float] | None] = (),
+    base: Sequence[float] | None = None,
 ) -> None:
     """Horizontal bars from top to bottom, each with its label and text above it: room enough on a telephone.
 
-    Labels and texts are plain.
+    Labels and texts are plain. Bars start at zero, or at `base`.
     """
     labels, texts = [list(map(in_chart, entries)) for entries in (labels, texts)]
     rows = list(range(len(labels)))
@@ -137,6 +138,7 @@ def labelled_bars(
         go.Bar(
             x=list(values),
             y=rows,
+            base=base,
             orientation="h",
             width=0.32,
             marker_color=list(colours),
@@ -150,6 +152,11 @@ def labelled_bars(
     for row, label, text in zip(rows, labels, texts, strict=True):
         annotate(figure, f"<b>{label}</b><br>{text}", x=0, y=row - 0.46, xanchor="left", colour=theme.INK)
     figure.update_yaxes(visible=False, range=[len(labels) - 0.75, -0.75])
+
+
+def labels_at_left(figure: go.Figure) -> None:
+    """Put the labels of `labelled_bars` at the left edge of the plot, where bars may run to both sides of zero."""
+    figure.update_annotations(x=0, xref="x domain", bgcolor=theme.PAPER)
 
 
 def _whisker(figure: go.Figure, row: int, bound: tuple[float, float]) -> None:
