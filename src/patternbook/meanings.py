@@ -443,3 +443,73 @@ RESULT_TABLES: dict[str, ResultTable] = {
         },
     ),
 }
+
+
+def _value_columns(months: int) -> dict[str, Meaning]:
+    name = f"value_{months}m"
+    return {
+        name: Meaning(f"discounted margin expected over the next {months} months", "currency"),
+        f"{name}_loadings": Meaning("how it moves with one standard error of each parameter of the models", "currency"),
+        f"{name}_variance": Meaning("variance of its own future, the parameters given, in squared currency"),
+    }
+
+
+# Results with a row a customer, under customer/: handed on to other notebooks, never published.
+CUSTOMER_TABLES: dict[str, ResultTable] = {
+    "lifetime": ResultTable(
+        "one row a buyer: what lifetime value knows and expects of each",
+        {
+            "customer_id": Meaning("the customer"),
+            "first": Meaning("first day with an order, local time", "time"),
+            "last": Meaning("last day with an order, local time", "time"),
+            "transactions": Meaning("days with an order", "count"),
+            "x": Meaning("repeat transactions: transactions less one", "count"),
+            "t_x": Meaning("from first to last transaction, in lifetime.time_unit"),
+            "T": Meaning("from first transaction to the end of the data, in lifetime.time_unit"),
+            "revenue": Meaning("money, net of returns", "currency"),
+            "mean_spend": Meaning("money a transaction; null where it is not above zero", "currency"),
+            "p_alive": Meaning("probability of being still a customer (BG/NBD)", "share"),
+            "expected_orders_12m": Meaning("transactions expected in the next 12 months", "number"),
+            **_value_columns(3),
+            **_value_columns(6),
+            **_value_columns(12),
+            "loss_12m": Meaning("margin of the next 12 months that drop-out is expected to cost", "currency"),
+            "loss_12m_loadings": Meaning("how it moves with one standard error of each parameter", "currency"),
+            **_value_columns(24),
+            **_value_columns(60),
+        },
+    ),
+    "churn": ResultTable(
+        "one row a buyer: whether each has left, and how likely they are to leave",
+        {
+            "customer_id": Meaning("the customer"),
+            "silence": Meaning("days since the last order", "days"),
+            "limit": Meaning(
+                "silence after which the customer counts as having left; null where there is none", "days"
+            ),
+            "left": Meaning("whether the customer has left, by churn.definition"),
+            **{
+                f"p_left_{days}d": Meaning(
+                    f"probability of having left in {days} days; null for who has left already", "share"
+                )
+                for days in (30, 60, 90, 180)
+            },
+            **{f"factor_{place}": Meaning(f"what speaks most for leaving, place {place}") for place in (1, 2, 3)},
+            "risk": Meaning("risk level by churn's limits"),
+        },
+    ),
+    "segmentation": ResultTable(
+        "one row a buyer: scores and groups",
+        {
+            "customer_id": Meaning("the customer"),
+            "recency": Meaning("days since the last order", "days"),
+            "frequency": Meaning("days with an order", "count"),
+            "monetary": Meaning("money, net of returns", "currency"),
+            "recency_score": Meaning("1 (bought longest ago) to 5", "count"),
+            "frequency_score": Meaning("1 (fewest days with an order) to 5", "count"),
+            "monetary_score": Meaning("1 (least money) to 5", "count"),
+            "segment": Meaning("segment by segmentation.rules"),
+            "cluster": Meaning("number of the cluster; null where there are none", "count"),
+        },
+    ),
+}

@@ -144,9 +144,14 @@ class RunPaths:
         """Folder of findings and tables for spreadsheets."""
         return self.home / "exports"
 
+    @property
+    def by_customer(self) -> Path:
+        """Folder of the results by customer; never published."""
+        return self.home / "customer"
+
     def per_customer(self, name: str) -> Path:
-        """Parquet file of one result by customer; never published."""
-        return self.home / "customer" / f"{name}.parquet"
+        """Parquet file of one result by customer."""
+        return self.by_customer / f"{name}.parquet"
 
     @property
     def manifest(self) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from patternbook.findings import Artefacts, Finding
 from patternbook.markup import code, escaped
-from patternbook.meanings import RESULT_TABLES, Meaning
+from patternbook.meanings import CUSTOMER_TABLES, RESULT_TABLES, Meaning, ResultTable
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report.cells import Notebook, new_notebook, new_text
@@ -23,6 +24,8 @@ SQL_TYPES = {
     pl.String: "VARCHAR",
     pl.Int64: "BIGINT",
     pl.Int32: "INTEGER",
+    pl.Int8: "TINYINT",
+    pl.Array: "FLOAT[]",
     pl.UInt32: "UINTEGER",
     pl.Float64: "DOUBLE",
     pl.Boolean: "BOOLEAN",
@@ -58,6 +61,8 @@ def dictionary(
                 for table_id in sorted(written.tables)
                 for cell in _result_table(table_id, notebook, paths)
             ),
+            new_text("## Results by customer\n\nHanded from notebook to notebook, and never published."),
+            *(cell for file in sorted(paths.by_customer.glob("*.parquet")) for cell in _customer_table(file)),
             new_text("## Findings and figures"),
             _findings(findings),
             _figures(artefacts, paths),
@@ -88,12 +93,21 @@ def _unit(column: Column, currency: str) -> str:
 
 def _result_table(table_id: str, notebook: str, paths: RunPaths) -> Iterator[Any]:
     """Heading and columns of a table that a notebook recorded."""
-    file = f"tables/{table_id}.parquet"
-    table = RESULT_TABLES.get(table_id)
+    file = paths.tables / f"{table_id}.parquet"
+    yield from _described(file, RESULT_TABLES.get(table_id), f" Written by {_page(notebook)}.")
+
+
+def _customer_table(file: Path) -> Iterator[Any]:
+    """Heading and columns of a result by customer."""
+    yield from _described(file, CUSTOMER_TABLES.get(file.stem), "")
+
+
+def _described(path: Path, table: ResultTable | None, origin: str) -> Iterator[Any]:
+    file = f"{path.parent.name}/{path.name}"
     meaning = _sentence(table.meaning) if table else ""
-    yield new_text(f"### {code(file)}\n\n{meaning} Written by {_page(notebook)}.")
+    yield new_text(f"### {code(file)}\n\n{meaning}{origin}")
     rows = []
-    for name, kind in pl.read_parquet_schema(paths.tables / f"{table_id}.parquet").items():
+    for name, kind in pl.read_parquet_schema(path).items():
         text, unit = (table.columns.get(name, UNKNOWN)) if table else UNKNOWN
         rows.append([name, text, SQL_TYPES.get(kind.base_type(), str(kind)), unit or ""])
     header = ["Column", "Meaning", "Type", "Unit"]
