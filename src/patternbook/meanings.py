@@ -47,6 +47,17 @@ def _ends(column: str, unit: Unit) -> dict[str, Meaning]:
     return {f"{column}_{end}": Meaning(f"{end} end of the 95 % interval of {column}", unit) for end in ("low", "high")}
 
 
+def _monthly(column: str, meaning: str, unit: Unit) -> dict[str, Meaning]:
+    """A measure by month, its change on the month before, and whether that is reliable."""
+    return {
+        column: Meaning(meaning, unit),
+        **_ends(column, unit),
+        f"{column}_change": Meaning(f"change of {column} on the month before", "share"),
+        **_ends(f"{column}_change", "share"),
+        f"{column}_shifted": Meaning("whether the change is reliable, all months and measures tested together"),
+    }
+
+
 RESULT_TABLES: dict[str, ResultTable] = {
     "basket.pairs": ResultTable(
         "one row a pair of products, categories or brands that are bought together more often than by chance; at most "
@@ -440,6 +451,84 @@ RESULT_TABLES: dict[str, ResultTable] = {
         {
             "k": Meaning("number of clusters", "count"),
             "silhouette": Meaning("mean silhouette of a sample of buyers: 1 far apart, 0 none", "number"),
+        },
+    ),
+    "temporal.days": ResultTable(
+        "one row a whole day with events: what happened, and what weekday, trend and payday lead to expect",
+        {
+            "day": Meaning("the day, in the shop's local time", "time"),
+            "count": Meaning("orders (sessions, where there is no order); null where there are few customers", "count"),
+            "expected": Meaning("what the model expects; a day that stands out does not pull it", "number"),
+            "factor": Meaning("count ÷ expected", "factor"),
+            "p": Meaning("p-value of a day so far from what is expected", "number"),
+            "odd": Meaning("whether it stands out, at temporal.false_discovery_rate for all days together"),
+        },
+    ),
+    "temporal.hourly": ResultTable(
+        "one row an hour of the week, in the shop's local time; rates are those of the temporal.window_hours around it",
+        {
+            "weekday": Meaning("1 = Monday to 7 = Sunday", "count"),
+            "hour": Meaning("0 to 23", "count"),
+            "hours": Meaning("how often the data cover this hour of the week", "count"),
+            "customers": Meaning("distinct known customers with a session that starts then; null if too few", "count"),
+            "sessions": Meaning("sessions that start then; null if too few customers", "count"),
+            "orders": Meaning("orders that start then; null if too few customers", "count"),
+            "revenue": Meaning("sum of amounts then, net of returns; null if too few customers", "currency"),
+            "rate": Meaning("orders (sessions, where there is no order) an hour ÷ those of the average hour", "factor"),
+            "rate_low": Meaning("low end of its 95 % interval, which holds for all hours at once", "factor"),
+            "rate_high": Meaning("high end of its 95 % interval, which holds for all hours at once", "factor"),
+            "conversion": Meaning("sessions with an order ÷ sessions", "share"),
+            **_ends("conversion", "share"),
+        },
+    ),
+    "temporal.months": ResultTable(
+        "one row a calendar month that the data cover whole; intervals by cluster of customers",
+        {
+            "month": Meaning("its first day", "time"),
+            "customers": Meaning("distinct known customers", "count"),
+            **_monthly("orders_a_day", "orders of sessions that start in the month, a day", "number"),
+            **_monthly("conversion", "directed buying: sessions with an order ÷ sessions", "share"),
+            **_monthly("categories", "exploration: distinct categories a customer", "number"),
+        },
+    ),
+    "temporal.payday": ResultTable(
+        "one row a day of the month, weekday and trend held fixed",
+        {
+            "day": Meaning("day of the month", "count"),
+            "factor": Meaning("orders (sessions, where there is no order) ÷ those expected off payday", "factor"),
+            "low": Meaning("low end of its 95 % interval", "factor"),
+            "high": Meaning("high end of its 95 % interval", "factor"),
+            "days": Meaning("such days in the data", "count"),
+            "payday": Meaning("whether temporal.payday_days names it"),
+        },
+    ),
+    "temporal.send_windows": ResultTable(
+        "one row a group of customers: the hours whose conversion is reliably above that of the rest of the week",
+        {
+            "grouping": Meaning("what the groups are"),
+            "group": Meaning("the group; the largest ones"),
+            "sessions": Meaning("sessions of the group", "count"),
+            "conversion": Meaning("sessions with an order ÷ sessions", "share"),
+            "windows": Meaning("the hours above the rest; empty where there are none"),
+            "hours": Meaning("how many hours of the week these are", "count"),
+            "lift": Meaning(
+                "conversion in hours chosen by the other half of customers ÷ conversion in all other hours", "factor"
+            ),
+            **_ends("lift", "factor"),
+        },
+    ),
+    "temporal.weekday": ResultTable(
+        "one row a weekday, in the shop's local time",
+        {
+            "weekday": Meaning("1 = Monday to 7 = Sunday", "count"),
+            "days": Meaning("such days that the data cover", "days"),
+            "a_day": Meaning("orders (sessions, where there is no order) a day; null if too few customers", "number"),
+            "rate": Meaning("a_day ÷ that of the average day", "factor"),
+            "rate_low": Meaning("low end of its 95 % interval, which holds for all seven at once", "factor"),
+            "rate_high": Meaning("high end of its 95 % interval, which holds for all seven at once", "factor"),
+            "revenue_a_day": Meaning("revenue a day, net of returns", "currency"),
+            "conversion": Meaning("sessions with an order ÷ sessions", "share"),
+            **_ends("conversion", "share"),
         },
     ),
 }

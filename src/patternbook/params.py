@@ -483,7 +483,23 @@ class Basket(Section):
 
 
 class Temporal(Section):
-    """06_funnel_temporal: when customers are active."""
+    """06_funnel_temporal: when customers are active and buy.
+
+    `payday_days` are the days of the month around which salaries arrive, an assumption with its `payday_source`.
+    """
+
+    window_hours: int = Field(3, ge=1, le=11)  # of the windows that rates are smoothed over; an odd number
+    payday_days: tuple[Annotated[int, Field(ge=1, le=31)], ...] = (25, 26, 27, 28, 29, 30, 31, 1, 2)
+    payday_source: str = "default of the software: salaries at the end of the month; set temporal.payday_days"
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1)  # of send windows and of odd days
+
+    @model_validator(mode="after")
+    def _windows_have_a_middle(self) -> Temporal:
+        if self.window_hours % 2 == 0:
+            raise ValueError(f"window_hours: {self.window_hours} is even; write an odd number, so that a middle is one")
+        if len(set(self.payday_days)) > 20:
+            raise ValueError("payday_days: more than twenty days leave none to compare with; name fewer")
+        return self
 
 
 ActionName = Literal["win_back", "high_intent", "cross_sell", "onboarding", "abandoned_cart", "bundle"]

@@ -75,9 +75,8 @@ NOTEBOOKS = (
     Notebook("05_basket", reads=("currency", "privacy", "basket"), after=("01_compaction",)),
     Notebook(
         "06_funnel_temporal",
-        reads=("source", "currency", "privacy", "funnel"),
+        reads=("source", "currency", "report", "privacy", "funnel", "temporal"),
         after=("01_compaction",),
-        left_out={"transactions": "order lines hold no views and carts"},
     ),
     Notebook(
         "07_experiments",

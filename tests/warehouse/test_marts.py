@@ -138,6 +138,7 @@ def test_marts_agree_with_the_oracle(rows: list[Row]) -> None:
         check_products(project, kept, visits)
         check_cohorts(project, visits)
         check_baskets(project, visits)
+        check_rhythm_and_months(project, kept, visits)
 
 
 def check_sessions_and_orders(project: Trial, visits: list[list[Row]]) -> None:
@@ -322,6 +323,89 @@ def check_baskets(project: Trial, visits: list[list[Row]]) -> None:
     )
 
 
+def check_rhythm_and_months(project: Trial, rows: list[Row], visits: list[list[Row]]) -> None:
+    """Summed over clusters; what each holds apart from its customers is their own."""
+    starts = {id(visit): local(min(row.time for row in visit)) for visit in visits}
+    orders = {id(visit): local(min(row.time for row in bought(visit))) for visit in visits if bought(visit)}
+
+    def totals(own: list[list[Row]]) -> dict[str, int]:
+        return {
+            "customers": len({visit[0].customer for visit in own} - {None}),
+            "sessions": len(own),
+            "buying_sessions": sum(bool(bought(visit)) for visit in own),
+            "buyers": len({visit[0].customer for visit in own if bought(visit)} - {None}),
+        }
+
+    def slot(time: datetime) -> tuple[int, int]:
+        return time.isoweekday(), time.hour
+
+    rhythm = project.mart("rhythm")
+    summed = rhythm.group_by("grouping_name", "group_name", "weekday", "hour").agg(
+        pl.col("customers", "sessions", "buying_sessions", "session_buyers", "buyers", "orders").sum(),
+        pl.col("revenue").sum().cast(pl.Decimal(38, 4)),
+    )
+    slots = {slot(local(row.time)) for row in rows}
+    everyone = []
+    for weekday, hour in slots:
+        own = [visit for visit in visits if slot(starts[id(visit)]) == (weekday, hour)]
+        ordered = [v for v in visits if id(v) in orders and slot(orders[id(v)]) == (weekday, hour)]
+        earned = revenue([row for row in rows if slot(local(row.time)) == (weekday, hour)])
+        counted = totals(own)
+        if own or ordered or any(slot(local(row.time)) == (weekday, hour) for row in bought(rows)):
+            everyone.append(
+                {
+                    "weekday": weekday,
+                    "hour": hour,
+                    **{name: counted[name] for name in ("customers", "sessions", "buying_sessions")},
+                    "session_buyers": counted["buyers"],
+                    "buyers": totals(ordered)["customers"],
+                    "orders": len(ordered),
+                    "revenue": earned.quantize(Decimal("0.0001")),
+                }
+            )
+    compare(summed.filter(pl.col("grouping_name") == "all"), everyone)
+
+    visits_of = Counter(visit[0].customer for visit in visits)
+    firsts = {c: min(row.time for row in rows if row.customer == c) for c in visits_of if c is not None}
+    groups: dict[tuple[str, str, int, int], list[list[Row]]] = defaultdict(list)
+    for visit in visits:
+        who = visit[0].customer
+        if who is not None:
+            new = min(row.time for row in visit) == firsts[who]
+            often = "1 visit" if visits_of[who] == 1 else "2 to 4 visits" if visits_of[who] < 5 else "5 visits or more"
+            groups["newness", "first visit" if new else "returning", *slot(starts[id(visit)])].append(visit)
+            groups["frequency", often, *slot(starts[id(visit)])].append(visit)
+    compare(
+        summed.filter(pl.col("grouping_name") != "all"),
+        [
+            {
+                "grouping_name": by,
+                "group_name": group,
+                "weekday": weekday,
+                "hour": hour,
+                **{name: totals(own)[name] for name in ("customers", "sessions", "buying_sessions")},
+                "session_buyers": totals(own)["buyers"],
+                "orders": 0,
+            }
+            for (by, group, weekday, hour), own in groups.items()
+        ],
+    )
+    months = {start.date().replace(day=1) for start in starts.values()}
+    compare(
+        project.mart("monthly")
+        .group_by("month")
+        .agg(pl.col("customers", "sessions", "buying_sessions", "buyers", "explorers").sum()),
+        [
+            {
+                "month": month,
+                **totals([visit for visit in visits if starts[id(visit)].date().replace(day=1) == month]),
+                "explorers": 0,  # the log names no category
+            }
+            for month in months
+        ],
+    )
+
+
 LOG = (
     "event_time,event_type,product_id,category_code,brand,price,user_id,user_session\n"
     "2024-07-01 21:50:00 UTC,cart,3,toys,lupo,1,1,a\n"
@@ -378,6 +462,22 @@ def test_a_huge_basket_makes_no_pairs(project: Trial) -> None:
     assert project.mart("pairs").select("item_a", "item_b", "baskets").rows() == [
         ("0", "1", 3), ("0", "2", 3), ("1", "2", 3),
     ]  # fmt: skip
+
+
+def test_months_count_the_categories_that_each_customer_sees(project: Trial) -> None:
+    project.file(
+        "log.csv",
+        "event_time,event_type,product_id,category_id,category_code,price,user_id,user_session\n"
+        "2024-06-30 21:59:00 UTC,view,1,10,toys,1,1,a\n"  # still June in Berlin
+        "2024-07-01 10:00:00 UTC,view,1,10,toys,1,1,b\n"
+        "2024-07-01 10:01:00 UTC,view,2,11,toys,1,1,b\n"  # another product of the same category
+        "2024-07-02 10:01:00 UTC,cart,3,12,,1,1,c\n"  # a category without a code is known by its id
+        "2024-07-02 10:01:00 UTC,view,4,,,1,1,c\n"  # none
+        "2024-07-02 10:01:00 UTC,view,3,12,,1,2,d\n",
+    )
+    project.build({"kind": "clickstream", "files": ["log.csv"]}, report={"time_zone": ZONE})
+    months = project.mart("monthly").group_by("month").agg(pl.col("explorers", "categories").sum()).sort("month")
+    assert months.rows() == [(date(2024, 6, 1), 1, 1), (date(2024, 7, 1), 2, 3)]
 
 
 def test_cohorts_by_platform_and_first_category(project: Trial) -> None:

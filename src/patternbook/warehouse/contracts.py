@@ -340,6 +340,49 @@ MARTS: dict[str, Contract] = {
             identities=_TYPES_ADD_UP,
         ),
         Contract(
+            name="rhythm",
+            meaning="sessions, orders and revenue by hour of the week in the shop's local time, by groups of customers "
+            "and by cluster; no row where nothing happened. Totals by cluster give intervals that know that what one "
+            "customer does is not independent, however many customers there are",
+            key=("grouping_name", "group_name", "cluster", "weekday", "hour"),
+            columns=(
+                Column("grouping_name", "VARCHAR", "all, newness, platform or frequency"),
+                Column(
+                    "group_name",
+                    "VARCHAR",
+                    "first visit or returning (of the session), the session's platform, or the customer's number of "
+                    "visits in all; sessions without one are only in all",
+                ),
+                Column("cluster", "BIGINT", "customers put together by the remainder of their id by 499"),
+                Column("weekday", "INTEGER", "1 = Monday to 7 = Sunday"),
+                Column("hour", "INTEGER", "0 to 23"),
+                Column("customers", "BIGINT", "distinct known customers with a session that starts then"),
+                Column("sessions", "BIGINT", "sessions that start then"),
+                Column("buying_sessions", "BIGINT", "those of them with an order"),
+                Column("session_buyers", "BIGINT", "distinct known customers of these"),
+                Column("buyers", "BIGINT", "distinct known customers with an order that starts then; only in all"),
+                Column("orders", "BIGINT", "orders that start then; only in all"),
+                Column("revenue", TOTAL, "sum of amounts then, net of returns; only in all"),
+            ),
+            identities={"buying sessions are a part": "bool_and(buying_sessions <= sessions)"},
+        ),
+        Contract(
+            name="monthly",
+            meaning="what customers did in a calendar month in the shop's local time, by cluster of customers",
+            key=("month", "cluster"),
+            columns=(
+                Column("month", "DATE", "first day of the month"),
+                Column("cluster", "BIGINT", "customers put together by the remainder of their id by 499"),
+                Column("customers", "BIGINT", "distinct known customers with a session that starts then"),
+                Column("sessions", "BIGINT", "sessions that start then"),
+                Column("buying_sessions", "BIGINT", "those of them with an order"),
+                Column("buyers", "BIGINT", "distinct known customers of these"),
+                Column("explorers", "BIGINT", "distinct known customers with an event on a product of a category"),
+                Column("categories", "BIGINT", "sum over these of the distinct categories of such products"),
+            ),
+            identities={"explorers see a category": "bool_and(categories >= explorers)"},
+        ),
+        Contract(
             name="funnel",
             meaning="customers by step, one row a combination of platform, device, channel and region (of the "
             "customer's first session that names one)",

@@ -36,6 +36,8 @@ BUILD_ORDER = (
     "customers",
     "daily",
     "hourly",
+    "rhythm",
+    "monthly",
     "funnel",
     "cohorts",
     "product_stats",
@@ -58,6 +60,11 @@ ACCOUNTING = {
     "customers hold their orders": "(SELECT coalesce(sum(orders), 0) FROM customers) = "
     "(SELECT count(*) FROM purchases WHERE customer_id IS NOT NULL)",
     "days hold all arrivals": "(SELECT sum(new_customers) FROM daily) = (SELECT count(*) FROM customers)",
+    "the rhythm holds all sessions": "(SELECT sum(sessions) FROM rhythm WHERE grouping_name = 'all') = "
+    "(SELECT count(*) FROM sessions)",
+    "the rhythm holds all orders": "(SELECT sum(orders) FROM rhythm) = (SELECT count(*) FROM purchases)",
+    "the rhythm holds all revenue": "(SELECT sum(revenue) FROM rhythm) = (SELECT sum(revenue) FROM daily)",
+    "months hold all sessions": "(SELECT sum(sessions) FROM monthly) = (SELECT count(*) FROM sessions)",
     "cohorts hold all visitors": "(SELECT coalesce(sum(customers), 0) FROM cohorts WHERE activity = 'visit' "
     "AND unit = 'week' AND grouping_name = 'all' AND age = 0) = (SELECT count(*) FROM customers)",
     "cohorts hold all buyers": "(SELECT coalesce(sum(customers), 0) FROM cohorts WHERE activity = 'purchase' "
