@@ -109,14 +109,16 @@ def test_check_shows_the_mapping_and_what_will_run(log: Project) -> None:
     assert "2019-10-01 00:00:01 UTC" in result.stdout
     for notebook in pipeline.NOTEBOOKS:
         assert notebook.name in result.stdout
-    assert "leaves itself out" not in result.stdout
+    assert "leaves out" not in result.stdout
 
 
 def test_check_says_what_is_left_out(log: Project) -> None:
     log.write("raw/till.csv", "bon,time,article,units,total\n1,2019-10-01,9,1,2.50\n")
     columns = {"order_id": "bon", "event_time": "time", "product_id": "article", "quantity": "units", "amount": "total"}
     log.params(source={"kind": "transactions", "files": ["raw/till.csv"], "columns": columns})
-    assert "06_funnel_temporal leaves itself out: order lines hold no views" in call("check", log.params_file).stdout
+    assert (
+        "06_funnel_temporal leaves out its funnel: order lines hold no views" in call("check", log.params_file).stdout
+    )
 
 
 def test_check_finds_bad_input(log: Project) -> None:

@@ -123,7 +123,7 @@ def check(
     out.print("\nWill run:")
     for notebook in NOTEBOOKS:
         reason = notebook.left_out.get(loaded.source.kind)
-        out.print(f"  {notebook.name}" + (f" [yellow]leaves itself out: {reason}[/]" if reason else ""))
+        out.print(f"  {notebook.name}" + (f" [yellow]leaves out {reason}[/]" if reason else ""))
     out.print("  report")
 
 

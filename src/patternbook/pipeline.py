@@ -41,7 +41,8 @@ class Notebook:
 
     `reads` names the sections of the parameter file that it depends on, `after` the notebooks whose results it
     uses. The source files that it depends on are those that it imports. `at_cutoffs`: it reads the marts of the
-    cutoffs, which others do not depend on. `left_out` says, by kind of source, why its results are left out.
+    cutoffs, which others do not depend on. `left_out` says, by kind of source, which of its results
+    are left out, and why.
     """
 
     name: str
@@ -77,6 +78,7 @@ NOTEBOOKS = (
         "06_funnel_temporal",
         reads=("source", "currency", "report", "privacy", "funnel", "temporal"),
         after=("01_compaction",),
+        left_out={"transactions": "its funnel: order lines hold no views and carts"},
     ),
     Notebook(
         "07_experiments",
