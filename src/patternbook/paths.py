@@ -181,4 +181,4 @@ class RunPaths:
     @property
     def latest_lock(self) -> Path:
         """Lock of that folder, which all runs replace."""
-        return self.root / "reports" / ".latest.lock"
+        return self.root / "data" / "latest.lock"

@@ -14,13 +14,10 @@ from patternbook.report import render_report
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """A run with everything in it, rendered by the fallback."""
     root = tmp_path_factory.mktemp("project")
-    fake_run.lay_project(root)
-    paths = fake_run.lay_run(root, SIMULATED, fake_run.full_findings(), fake_run.full_notebooks())
+    paths = fake_run.lay_everything(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATTERNBOOK_ROOT", str(root))
         patch.setattr("patternbook.report.quarto.is_installed", lambda: False)
-        earlier = {"eda.revenue": fake_run.finding(50_000, "currency", "Revenue", "02_eda#tbl-kpis")}
-        fake_run.lay_previous(paths, SIMULATED, fake_run.full_findings() | earlier)
         return Report(root, paths, render_report(SIMULATED))
 
 

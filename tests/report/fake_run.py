@@ -68,6 +68,16 @@ def lay_previous(paths: RunPaths, params: Params, findings: dict[str, Finding]) 
     paths.previous.write_text(json.dumps({"manifest": manifest, "findings": dumped}), "utf-8")
 
 
+def lay_everything(root: Path) -> RunPaths:
+    """A run with everything in it, in a project at `root`; its revenue was another one before."""
+    lay_project(root)
+    findings = full_findings()
+    paths = lay_run(root, SIMULATED, findings, full_notebooks())
+    earlier = finding(50_000, "currency", "Revenue", "02_eda#tbl-kpis")
+    lay_previous(paths, SIMULATED, findings | {"eda.revenue": earlier})
+    return paths
+
+
 def finding(value: Any, unit: str, label: str, place: str, **more: Any) -> Finding:
     """A finding of the cell `<notebook>#<label>`."""
     notebook, cell = place.split("#")

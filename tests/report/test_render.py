@@ -203,8 +203,7 @@ def test_failed_render_changes_nothing(report: Report, monkeypatch: pytest.Monke
 def test_quarto_renders_the_same_report(
     report: Report, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_run.lay_project(tmp_path)
-    fake_run.lay_run(tmp_path, SIMULATED, fake_run.full_findings(), fake_run.full_notebooks())
+    fake_run.lay_everything(tmp_path)
     monkeypatch.setenv("PATTERNBOOK_ROOT", str(tmp_path))
     rendered = render_report(SIMULATED)
     assert rendered.renderer == "quarto"
