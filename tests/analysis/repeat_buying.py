@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from patternbook.analysis.lifetime import Terms, lost
+
 BUYING = (0.8, 4.0, 0.9, 2.5)  # r, alpha (weeks), a, b
 SPEND = (4.0, 4.5, 150.0)  # p, q, v
 END = date(2024, 12, 29)
@@ -23,9 +25,15 @@ class Drawn:
     future: np.ndarray
 
 
-def customers(n: int, rng: np.random.Generator, ages: tuple[int, ...] = (26, 39, 52), discount: float = 0.0) -> Drawn:
+def customers(
+    n: int,
+    rng: np.random.Generator,
+    ages: tuple[int, ...] = (26, 39, 52),
+    discount: float = 0.0,
+    buying: tuple[float, float, float, float] = BUYING,
+) -> Drawn:
     """`n` customers with their first transaction `ages` weeks ago, and their spend within the next 52 weeks."""
-    r, alpha, a, b = BUYING
+    r, alpha, a, b = buying
     age = rng.choice(np.array(ages, dtype=float), n)
     rate, leave = rng.gamma(r, 1 / alpha, n), rng.beta(a, b, n)
     own = SPEND[0] / rng.gamma(SPEND[1], 1 / SPEND[2], n)
@@ -53,6 +61,16 @@ def customers(n: int, rng: np.random.Generator, ages: tuple[int, ...] = (26, 39,
         }
     )
     return Drawn(frame, (amounts * after * weight).sum(axis=1))
+
+
+def expected_loss(
+    histories: pl.DataFrame, terms: Terms, buying: tuple[float, float, float, float] = BUYING
+) -> np.ndarray:
+    """Margin of twelve months that drop-out is expected to cost by the true parameters, a customer."""
+    p, q, v = SPEND
+    n, m = (histories[name].to_numpy().astype(float) for name in ("transactions", "mean_spend"))
+    x, t_x, T = (histories[name].to_numpy().astype(float) for name in ("x", "t_x", "T"))
+    return lost(np.array(buying), terms, x, t_x, T, terms.margin * p * (v + n * m) / (p * n + q - 1))
 
 
 def cdnow() -> pl.DataFrame:

@@ -9,15 +9,15 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repeat_buying import BUYING, SPEND, cdnow, customers
+from repeat_buying import BUYING, SPEND, cdnow, customers, expected_loss
 from scipy.optimize import approx_fprime
-from scipy.stats import binom, pearsonr
+from scipy.stats import binom, chi2, pearsonr
 
 from patternbook.analysis import bgnbd, gammagamma, holdout, lifetime
 from patternbook.analysis.bgnbd import BgNbd, fit_bgnbd
 from patternbook.analysis.gammagamma import fit_gammagamma
 from patternbook.analysis.history import history, orders
-from patternbook.analysis.lifetime import Models, Terms, fit, mean, per_customer, total
+from patternbook.analysis.lifetime import Models, Terms, fit, lost, mean, per_customer, total
 from patternbook.analysis.likelihood import NotIdentified
 from patternbook.analysis.measure import LeftOut
 from patternbook.formats import Formats
@@ -114,21 +114,66 @@ def test_what_is_expected_stays_within_bounds(x: int, t_x: float, T: float, t: f
 
 
 def test_total_and_slopes_agree_with_refitting_by_hand() -> None:
-    """The loadings are the derivatives: moving one parameter moves the total as they say."""
+    """The loadings are the derivatives: moving one parameter moves the total as they say.
+
+    Those of the loss are what is left of them beside the direction in which the loss of all moves.
+    """
     drawn = customers(500, np.random.default_rng(3)).histories
     models = fit(drawn, 50)
     assert isinstance(models, Models) and not isinstance(models.spend, LeftOut)
     frame = per_customer(drawn, models, TERMS)
     root = np.linalg.cholesky(models.buying.covariance)
-    for column in ("value_12m", "loss_12m"):
-        loading = frame[f"{column}_loadings"].to_numpy().sum(axis=0)[:4]
-        slope = np.linalg.solve(root.T, loading)  # loadings = slope · root
-        for k, step in enumerate(np.eye(4) * 1e-3):
+    often = frame["x"].to_numpy() > 2
+
+    def by_hand(column: str, who: np.ndarray) -> np.ndarray:
+        slopes = []
+        for step in np.eye(4) * 1e-3:
             moved = BgNbd(*(models.buying.parameters * np.exp(step)), models.buying.covariance, 0.0)
-            ahead = per_customer(drawn, Models(moved, models.spend, None), TERMS)[column].sum()
-            assert (ahead - frame[column].sum()) / 1e-3 == pytest.approx(
-                slope[k], rel=0.02, abs=2e-3 * frame[column].sum()
-            )
+            ahead = per_customer(drawn, Models(moved, models.spend, None), TERMS)[column].to_numpy()
+            slopes.append((ahead - frame[column].to_numpy())[who].sum() / 1e-3)
+        return np.array(slopes) @ root
+
+    def loaded(column: str) -> np.ndarray:
+        return frame[f"{column}_loadings"].to_numpy()[often].sum(axis=0)[:4]
+
+    all_of_them, few = by_hand("loss_12m", often | True), by_hand("loss_12m", often)
+    assert loaded("value_12m") == pytest.approx(
+        by_hand("value_12m", often), rel=0.02, abs=2e-4 * frame["value_12m"].sum()
+    )
+    along = all_of_them / np.linalg.norm(all_of_them)
+    assert loaded("loss_12m") == pytest.approx(few - (few @ along) * along, abs=0.02 * np.linalg.norm(few))
+
+
+def test_the_ends_of_the_loss_are_those_of_what_the_data_do_not_reject() -> None:
+    """Both ends lie on the border of likelihood; nobody among many parameters within it goes beyond them."""
+    drawn = customers(600, np.random.default_rng(3)).histories
+    x, t_x, T = (drawn[name].to_numpy().astype(float) for name in ("x", "t_x", "T"))
+    buying = fit_bgnbd(x, t_x, T)
+    likelihood = bgnbd._Likelihood.of(x, t_x, T)
+
+    def loss(theta: np.ndarray) -> float:
+        return float(lost(theta, TERMS, x, t_x, T, np.ones_like(x)).sum())
+
+    ends = bgnbd.ends(buying, x, t_x, T, lambda theta: float(np.log(loss(theta))))
+    assert ends is not None
+    drop = chi2.ppf(0.95, 1) / 2
+    assert [buying.log_likelihood - likelihood(np.log(end))[0] for end in ends] == pytest.approx([drop] * 2, rel=1e-3)
+    rng = np.random.default_rng(0)
+    logs = rng.multivariate_normal(np.log(buying.parameters), 2 * buying.covariance, 2000)
+    inside = [loss(np.exp(at)) for at in logs if buying.log_likelihood - likelihood(at)[0] <= drop]
+    assert len(inside) > 100
+    low, high = map(loss, ends)
+    assert low * 0.999 <= min(inside) < loss(buying.parameters) < max(inside) <= high * 1.001
+    assert max(inside) / min(inside) > (high / low) ** 0.6  # nor are the ends far beyond
+
+
+def test_drop_out_that_cannot_be_told_from_none_may_cost_nothing() -> None:
+    drawn = customers(600, np.random.default_rng(1), buying=(0.8, 4.0, 0.02, 2.5)).histories
+    models = fit(drawn, 50)
+    assert isinstance(models, Models)
+    found = total(per_customer(drawn, models, TERMS), "loss_12m")
+    assert found.low == 0.0 and found.high is not None
+    assert found.value < found.high < 0.3 * total(per_customer(drawn, models, TERMS)).value
 
 
 # --- intervals hold what they promise -------------------------------------------------------------------------------
@@ -136,17 +181,24 @@ def test_total_and_slopes_agree_with_refitting_by_hand() -> None:
 
 @pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    """Parameters and the realised total of the next year, over 60 markets of 600 buyers."""
+    """Parameters, the realised total of the next year and the loss to drop-out, over 60 markets of 600 buyers."""
     seeds, truth = 60, dict(zip(lifetime.LABELS, (*BUYING, *SPEND), strict=True))
-    hits = dict.fromkeys([*truth, "total"], 0)
+    hits = dict.fromkeys([*truth, "total", "loss", "loss of the silent"], 0)
+    terms = Terms(1.0, 0.1, "week")
     for seed in range(seeds):
         drawn = customers(600, np.random.default_rng(seed), discount=TERMS.discount)
         models = fit(drawn.histories, 50)
         assert isinstance(models, Models)
         for name, found in lifetime.parameters(models, 600).items():
             hits[name] += found.low <= truth[name] <= found.high
-        whole = total(per_customer(drawn.histories, models, Terms(1.0, 0.1, "week")), "value_12m")
+        values = per_customer(drawn.histories, models, terms)
+        whole = total(values, "value_12m")
         hits["total"] += whole.low <= drawn.future.sum() <= whole.high
+        true_loss = expected_loss(drawn.histories, terms)
+        silent = values.select((pl.col("x") > 1) & (pl.col("T") - pl.col("t_x") > 12)).to_series()
+        for name, who in (("loss", silent | True), ("loss of the silent", silent)):
+            found = total(values.filter(who), "loss_12m")
+            hits[name] += found.low <= true_loss[who.to_numpy()].sum() <= found.high
     low = binom.ppf(1e-4, seeds, 0.95)
     assert all(count >= low for count in hits.values()), hits
 

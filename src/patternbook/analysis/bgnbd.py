@@ -15,11 +15,12 @@ import numpy.typing as npt
 from scipy.special import betaln, digamma, expit, gammaln, hyp2f1
 
 from patternbook.analysis.intervals import Floats
-from patternbook.analysis.likelihood import maximise
+from patternbook.analysis.likelihood import FARTHEST, maximise, profile_ends
 
 NAMES = ("r", "alpha", "a", "b")
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
 PANELS = 3  # of eight nodes: an integral over time is then right to eight digits
+ALIKE = np.log(1000.0)  # customers of larger a and b all drop out at one rate: more of both changes nothing
 ADVICE = (
     "set `lifetime.time_unit` or `period` so that more repeat purchases, and customers who stopped, lie within the data"
 )
@@ -120,12 +121,15 @@ def still_buying(parameters: Floats, s: Floats, x: Floats, T: Floats, pairs: int
 
     E[(1 + p s/(α+T))^−(r+x+1)] over p ~ Beta(a, b+x) = ₂F₁(r+x+1, a; a+b+x; −z), z = s/(α+T); by Pfaff's
     transformation (1+z)^−a ₂F₁(a+b−r−1, a; a+b+x; z/(1+z)), in which only the last parameter grows with x.
-    With `pairs` = 1 the exponent is −(r+x+2) and the Beta has b+x+1.
+    With `pairs` = 1 the exponent is −(r+x+2) and the Beta has b+x+1. Where a is so large that the factors overflow,
+    p is as good as its mean.
     """
     r, alpha, a, b = parameters
     z = s / (alpha + T)
-    share: Floats = np.exp(-a * np.log1p(z)) * hyp2f1(a + b - r - 1, a, a + b + x + pairs, z / (1 + z))
-    return share
+    with np.errstate(over="ignore", invalid="ignore"):
+        share = np.exp(-a * np.log1p(z)) * hyp2f1(a + b - r - 1, a, a + b + x + pairs, z / (1 + z))
+    alike: Floats = np.exp(-(r + x + 1 + pairs) * np.log1p(z * a / (a + b + x + pairs)))
+    return np.where(np.isfinite(share), share, alike)
 
 
 def _integral(function: Callable[[Floats], Floats], t: Floats) -> Floats:
@@ -133,9 +137,8 @@ def _integral(function: Callable[[Floats], Floats], t: Floats) -> Floats:
     edges = np.linspace(0, 1, PANELS + 1) ** 2
     total = np.zeros_like(t)
     for low, high in pairwise(edges):
-        for node, weight in zip(NODES, WEIGHTS, strict=True):
-            at = t * (low + (high - low) * (1 + node) / 2)
-            total += function(at) * weight * t * (high - low) / 2
+        at = np.multiply.outer(low + (high - low) * (1 + NODES) / 2, t)
+        total += np.tensordot(WEIGHTS, function(at), axes=1) * t * (high - low) / 2
     return total
 
 
@@ -148,12 +151,8 @@ def fit_bgnbd(x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike, weights: n
     x, t_x, T = (np.asarray(values, dtype=float) for values in (x, t_x, T))
     if np.any(x < 0) or np.any(t_x < 0) or np.any(t_x > T) or np.any((x == 0) != (t_x == 0)):
         raise ValueError("histories need x >= 0, 0 <= t_x <= T, and t_x = 0 exactly where x = 0")
-    rows, place = np.unique(np.column_stack([x, t_x, T]), axis=0, return_inverse=True)
-    count = np.bincount(place.ravel(), weights=None if weights is None else np.asarray(weights, dtype=float)).astype(
-        float
-    )
-    scale = float(np.average(rows[:, 2], weights=count)) or 1.0
-    objective = _Likelihood(rows[:, 0], rows[:, 1], rows[:, 2], count)
+    objective = _Likelihood.of(x, t_x, T, weights)
+    scale = float(np.average(objective.T, weights=objective.count)) or 1.0
     starts = [
         np.log([r, alpha * scale, a, b]) for r, alpha, a, b in ((1, 1, 1, 1), (0.3, 0.2, 0.8, 2.5), (1, 1, 0.1, 3))
     ]
@@ -162,8 +161,31 @@ def fit_bgnbd(x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike, weights: n
     return BgNbd(r, alpha, a, b, found.covariance, found.log_likelihood)
 
 
+def ends(
+    buying: BgNbd, x: Floats, t_x: Floats, T: Floats, quantity: Callable[[Floats], float]
+) -> tuple[Floats, Floats] | None:
+    """Parameters at the low and high end of the profile-likelihood interval of `quantity`, a function of them.
+
+    x, t_x and T are those of the fit. None where no end is found.
+    """
+    found = profile_ends(
+        _Likelihood.of(x, t_x, T),
+        np.log(buying.parameters),
+        lambda logs: quantity(np.exp(logs)),
+        np.array([FARTHEST, FARTHEST, ALIKE, ALIKE]),
+    )
+    return None if found is None else (np.exp(found[0]), np.exp(found[1]))
+
+
 class _Likelihood:
     """Equation (6) in logarithms with its gradient; what depends on x alone is computed once for each x."""
+
+    @classmethod
+    def of(cls, x: Floats, t_x: Floats, T: Floats, weights: npt.ArrayLike | None = None) -> _Likelihood:
+        """That of customers, identical ones taken together."""
+        rows, place = np.unique(np.column_stack([x, t_x, T]), axis=0, return_inverse=True)
+        count = np.bincount(place.ravel(), weights=None if weights is None else np.asarray(weights, dtype=float))
+        return cls(rows[:, 0], rows[:, 1], rows[:, 2], count.astype(float))
 
     def __init__(self, x: Floats, t_x: Floats, T: Floats, count: Floats) -> None:
         self.x, self.t_x, self.T, self.count = x, t_x, T, count

@@ -30,6 +30,8 @@ YEAR = HORIZONS.index(12)
 VAGUE = 1.0  # standard error of log a: from there on drop-out may be a third or three times what is estimated
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 STEP = 1e-3  # of logarithms of parameters, for differences
+SAMPLE = 100  # customers
+NOTHING = 1e-3  # of an estimate: an end below it is nil
 LABELS = {
     "bgnbd_r": "BG/NBD r: shape of the buying rates",
     "bgnbd_alpha": "BG/NBD α: scale of the buying rates",
@@ -163,14 +165,47 @@ def _values(
         columns += _columns(f"value_{months}m", value, loadings(slope, value[:, None] * spend_slope))
         columns.append(pl.Series(f"value_{months}m_variance", second - value**2))
         if months == 12:
-            staying = -np.expm1(-terms.discount * t) / terms.discount if terms.discount else t
-            whole = alive * order * staying * (buying.r + x) / (buying.alpha + T)
             rate_slope = np.zeros((len(x), 4))
             rate_slope[:, 0], rate_slope[:, 1] = buying.r / (buying.r + x), -buying.alpha / (buying.alpha + T)
-            loss = whole - value
-            loss_slope = whole[:, None] * (alive_slope + rate_slope) - slope
-            columns += _columns("loss_12m", loss, loadings(loss_slope, loss[:, None] * spend_slope))
+            loss = lost(theta, terms, x, t_x, T, order)
+            loss_slope = (loss + value)[:, None] * (alive_slope + rate_slope) - slope
+            columns += _loss_columns(
+                buying, terms, (x, t_x, T, order), loss, loadings(loss_slope, loss[:, None] * spend_slope)
+            )
     return columns
+
+
+def lost(theta: Floats, terms: Terms, x: Floats, t_x: Floats, T: Floats, order: Floats) -> Floats:
+    """Margin of twelve months that drop-out is expected to cost, a customer; `order` is an order's margin."""
+    t = terms.months(12)
+    kinds, place = np.unique(np.column_stack([x, T]), axis=0, return_inverse=True)
+    count = bgnbd.expected_if_alive(theta, t, kinds[:, 0], kinds[:, 1], terms.discount)[place.ravel()]
+    staying = -np.expm1(-terms.discount * t) / terms.discount if terms.discount else t
+    lost: Floats = bgnbd.p_alive(theta, x, t_x, T) * order * (staying * (theta[0] + x) / (theta[1] + T) - count)
+    return lost
+
+
+def _loss_columns(
+    buying: BgNbd, terms: Terms, customers: tuple[Floats, Floats, Floats, Floats], loss: Floats, loadings: Floats
+) -> list[pl.Series]:
+    """`loss_12m` with its ends, and loadings without the direction in which the ends lie.
+
+    That direction is the one in which the loss of all together moves. A sample of customers, drawn in proportion to
+    their loss, says where it goes, since finding the ends asks for the loss several hundred times.
+    """
+    drawn = np.searchsorted(np.cumsum(loss), (np.arange(SAMPLE) + 0.5) / SAMPLE * loss.sum())
+    few = [values[drawn] for values in customers]
+    found = bgnbd.ends(
+        buying, *customers[:3], lambda theta: float(np.log(np.mean(lost(theta, terms, *few) / loss[drawn])))
+    )
+    total = loadings[:, :4].sum(axis=0)
+    direction = total / np.linalg.norm(total)
+    rest = loadings.copy()
+    rest[:, :4] -= (loadings[:, :4] @ direction)[:, None] * direction
+    unknown = np.full(len(loss), np.nan)
+    low, high = (lost(theta, terms, *customers) for theta in found) if found else (unknown, unknown)
+    ends = [pl.Series("loss_12m_low", low).fill_nan(None), pl.Series("loss_12m_high", high).fill_nan(None)]
+    return [*_columns("loss_12m", loss, rest), *ends]
 
 
 def _with_slope(theta: Floats, t: float, x: Floats, T: Floats, discount: float) -> tuple[Floats, Floats]:
@@ -192,17 +227,28 @@ def total(frame: pl.DataFrame, column: str = "value_12m") -> Estimate:
     """Total of a column of `per_customer` over the rows of `frame`, with a 95 % interval.
 
     Variance = |Σ loadings|² (the parameters are estimates, alike for all) + Σ variances (each customer's own future,
-    where the column has one). The interval is symmetric in the logarithm, since totals are positive; None where a
-    variance is infinite or the total is zero.
+    where the column has one). The interval is symmetric in the logarithm, since totals are positive. A column with
+    ends of its own spreads to them, and by its variance beyond. None where a variance is infinite, no end is known or
+    the total is zero.
     """
     value = float(frame[column].sum())
     loading = frame[f"{column}_loadings"].to_numpy().reshape(frame.height, -1).sum(axis=0, dtype=float)
     own = float(frame[f"{column}_variance"].sum()) if f"{column}_variance" in frame.columns else 0.0
     variance = float(loading @ loading) + own
-    if value <= 0 or not np.isfinite(variance):
+    ends = [value]
+    if f"{column}_low" in frame.columns:
+        both = [frame[f"{column}_{end}"] for end in ("low", "high")]
+        ends += [float("nan") if end.null_count() else float(end.sum()) for end in both]
+    if value <= 0 or not np.isfinite([variance, *ends]).all():
         return Estimate(value, None, None, frame.height)
-    factor = float(np.exp(Z * np.sqrt(variance) / value))
-    return Estimate(value, value / factor, value * factor, frame.height)
+    spread = Z * np.sqrt(variance) / value
+    low, high = min(ends), max(ends)
+    if low < value * NOTHING:
+        return Estimate(value, 0.0, value * float(np.exp(np.hypot(np.log(high / value), spread))), frame.height)
+    low, high = (
+        value * float(np.exp(sign * np.hypot(np.log(end / value), spread))) for sign, end in ((-1, low), (1, high))
+    )
+    return Estimate(value, low, high, frame.height)
 
 
 def mean(frame: pl.DataFrame, column: str) -> Estimate:

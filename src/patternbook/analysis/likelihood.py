@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.stats import chi2
+from threadpoolctl import threadpool_limits
 
-from patternbook.analysis.intervals import Floats
+from patternbook.analysis.intervals import CONFIDENCE, Floats
 
 Objective = Callable[[Floats], tuple[float, Floats]]
 
 STEP = 1e-4  # of the logarithms, for the Hessian from differences of the gradient
 FARTHEST = 12.0  # logarithms beyond ±12 are a boundary, not an estimate
+DROP = float(chi2.ppf(CONFIDENCE, 1)) / 2  # of the log-likelihood, within which parameters are not rejected
 LARGEST_ERROR = 5.0  # standard error of a logarithm: a factor of e¹⁰ either way says nothing
 
 
@@ -35,7 +38,8 @@ def maximise(objective: Objective, starts: Sequence[Floats], names: Sequence[str
     `objective` gives log-likelihood and gradient at the logarithms. Raises NotIdentified, with `names` of the
     parameters concerned and `advice`, where the optimum lies on the boundary or its curvature is not that of one.
     """
-    best = min((_from(objective, start) for start in starts), key=lambda result: float(result.fun))
+    with threadpool_limits(1):  # vectors of four: threads would only wait for each other
+        best = min((_from(objective, start) for start in starts), key=lambda result: float(result.fun))
     far = [
         f"{name} → {'0' if value < 0 else '∞'}"
         for name, value in zip(names, best.x, strict=True)
@@ -53,6 +57,43 @@ def maximise(objective: Objective, starts: Sequence[Floats], names: Sequence[str
     if vague:
         raise NotIdentified(f"The data hardly determine {', '.join(vague)}; {advice}.")
     return Maximum(best.x, covariance, -float(best.fun))
+
+
+def profile_ends(
+    objective: Objective, best: Floats, quantity: Callable[[Floats], float], highest: Floats
+) -> tuple[Floats, Floats] | None:
+    """Where `quantity` is smallest and largest among the logarithms of parameters that the data do not reject.
+
+    Those are the ends of its profile-likelihood interval (Venzon & Moolgavkar 1988, Applied Statistics 37, 87–94),
+    which holds where a parameter is hardly told from zero and no standard error means anything. `best` is the
+    maximum, `highest` the largest logarithms looked at. None where no end is found.
+    """
+    peak = objective(best)[0]
+
+    def slope(logs: Floats) -> Floats:
+        steps = np.eye(len(logs)) * STEP
+        return np.array([(quantity(logs + step) - quantity(logs - step)) / (2 * STEP) for step in steps])
+
+    kept = {
+        "type": "ineq",
+        "fun": lambda logs: (objective(logs)[0] - peak) / DROP + 1,
+        "jac": lambda logs: objective(logs)[1] / DROP,
+    }
+
+    def farthest(sign: int) -> Any:
+        return minimize(
+            lambda logs: sign * quantity(logs),
+            best,
+            jac=lambda logs: sign * slope(logs),
+            method="SLSQP",
+            bounds=[(-FARTHEST, max(high, at)) for high, at in zip(highest, best, strict=True)],
+            constraints=[kept],
+            options={"maxiter": 300, "ftol": 1e-6},
+        )
+
+    with threadpool_limits(1):
+        ends = [farthest(sign) for sign in (1, -1)]
+    return (ends[0].x, ends[1].x) if all(end.success for end in ends) else None
 
 
 def _from(objective: Objective, start: Floats) -> Any:
