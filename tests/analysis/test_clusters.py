@@ -11,6 +11,7 @@ from patternbook.analysis import clusters
 from patternbook.analysis.clusters import Clusters
 from patternbook.analysis.intervals import Floats
 from patternbook.analysis.measure import LeftOut
+from patternbook.charts import segmentation as charts
 from patternbook.formats import Formats
 
 US = Formats("USD", "en_US")
@@ -37,9 +38,9 @@ def buyers(logs: Floats) -> pl.DataFrame:
     )
 
 
-def with_clusters(n: int, seed: int = 0) -> pl.DataFrame:
+def with_clusters(n: int, seed: int = 0, spread: float = 0.25) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
-    return buyers(np.log(CENTRES)[np.arange(n) % 3] + rng.normal(0, 0.25, (n, 3)))
+    return buyers(np.log(CENTRES)[np.arange(n) % 3] + rng.normal(0, spread, (n, 3)))
 
 
 def without(n: int, seed: int) -> pl.DataFrame:
@@ -80,6 +81,15 @@ def test_without_clusters_the_answer_says_so() -> None:
     result = found(without(600, 1))
     assert not result.real
     assert "no real clusters" in clusters.answer(result, US)
+
+
+def test_clusters_that_run_into_one_another_are_called_weak() -> None:
+    result = found(with_clusters(600, spread=1.4))
+    assert result.there and not result.real
+    assert result.p_value <= clusters.LEVEL
+    assert result.silhouette.value < clusters.REASONABLE
+    assert "there but weak" in clusters.answer(result, US)
+    assert "weak" in charts.silhouettes(result, US).layout.title.text
 
 
 def test_structureless_data_keep_columns_and_correlations() -> None:

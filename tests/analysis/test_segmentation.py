@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
+from html import unescape
 
 import numpy as np
 import polars as pl
@@ -18,6 +20,7 @@ from patternbook.analysis.segmentation import Migration, Rule
 from patternbook.errors import UserError
 from patternbook.formats import Formats
 from patternbook.params import SEGMENT_RULES, params_from
+from patternbook.tables import segmentation as tables
 
 RULES = [Rule(**rule.model_dump()) for rule in SEGMENT_RULES]
 YEAR = Period(date(2024, 1, 1), date(2024, 12, 31))
@@ -48,11 +51,11 @@ def customers(recency: list[int], frequency: list[int], monetary: list[float]) -
     )
 
 
-def values(ids: pl.Series, loss: float = 2.0) -> pl.DataFrame:
+def values(ids: pl.Series, loss: float = 2.0, low: float = 1.0) -> pl.DataFrame:
     """The frame `lifetime`: each customer may cost `loss`, known up to a common parameter."""
-    loadings = [[0.1] * 7] * len(ids)
+    each = {"loss_12m": loss, "loss_12m_low": low, "loss_12m_high": 3 * loss, "loss_12m_loadings": [0.1] * 7}
     return pl.DataFrame(
-        {"customer_id": ids, "loss_12m": [loss] * len(ids), "loss_12m_loadings": loadings},
+        {"customer_id": ids, **{name: [value] * len(ids) for name, value in each.items()}},
         schema_overrides={"loss_12m_loadings": pl.Array(pl.Float32, 7)},
     )
 
@@ -151,7 +154,7 @@ def test_measures_are_those_of_the_segments_at_risk() -> None:
     counted, modelled = segmentation.measures(found, found.height, values(found["customer_id"]), RULES, 1)
     people = found.filter(pl.col("segment").is_in(["Can't lose them", "At risk"])).height
     assert [measure.value for measure in counted] == [found.height, people]
-    assert modelled[0].value == pytest.approx(2.0 * people)
+    assert [measure.value for measure in modelled] == pytest.approx([2.0 * people, 2.0 * found.height])
     assert modelled[0].interval is not None
     few = found.filter(pl.col("segment") == "At risk").height
     alone, _ = segmentation.measures(found, found.height, None, RULES, few + 1)
@@ -168,6 +171,34 @@ def test_no_modelled_value_is_said_not_invented() -> None:
     counted, modelled = segmentation.measures(found, found.height, None, RULES, 1)
     assert modelled[0].value is None
     assert "could not be modelled" in segmentation.answer(found, table, [*counted, *modelled], US)
+
+
+def test_the_answer_says_what_drop_out_costs_in_all_and_with_those_at_risk() -> None:
+    found = segments_of(400)
+    for low, said in ((1.0, False), (0.0, True)):
+        frame = values(found["customer_id"], low=low)
+        counted, modelled = segmentation.measures(found, found.height, frame, RULES, 1)
+        table = segmentation.summary(found, frame, RULES, 1)
+        text = segmentation.answer(found, table, [*counted, *modelled], US)
+        assert f"{US.money(2.0 * found.height, modelled[1].interval)} of margin in twelve months" in text
+        assert "Of that, " in text and "marked at risk" in text
+        assert ("begins at nothing" in text) == said
+
+
+def test_the_table_of_actions_is_in_the_order_of_what_may_be_lost_and_ends_with_the_sums() -> None:
+    found = segments_of(400)
+    frame = values(found["customer_id"])
+    _, modelled = segmentation.measures(found, found.height, frame, RULES, 1)
+    summary = segmentation.summary(found, frame, RULES, 1)
+    html = tables.actions(summary, modelled, US).as_raw_html()
+    *segments, whole, marked = re.findall(r"<tr>\s*<td[^>]*>(.*?)</td>", html)
+    by_loss = summary.sort("value_at_risk", descending=True, maintain_order=True)
+    risky = dict(summary.select("segment", "at_risk").iter_rows())
+    expected = [f"{name} {tables.MARK}" if risky[name] else name for name in by_loss["segment"]]
+    assert [unescape(name) for name in segments] == expected
+    assert (whole, marked) == ("All buyers", f"All marked {tables.MARK}")
+    assert US.money(2.0 * found.height, modelled[1].interval) in html
+    assert "may cost" not in tables.actions(segmentation.summary(found, None, RULES, 1), modelled, US).as_raw_html()
 
 
 def test_who_does_not_change_keeps_the_segment() -> None:

@@ -52,9 +52,14 @@ class Clusters(NamedTuple):
     stability: Estimate
 
     @property
+    def there(self) -> bool:
+        """Whether the clusters are clearer than chance alone makes them."""
+        return self.p_value <= LEVEL
+
+    @property
     def real(self) -> bool:
-        """Whether the clusters lie apart, and clearer than chance alone makes them."""
-        return self.p_value <= LEVEL and self.silhouette.value > REASONABLE
+        """Whether they lie apart besides."""
+        return self.there and self.silhouette.value > REASONABLE
 
 
 class _Divisions(NamedTuple):
@@ -209,11 +214,15 @@ def answer(found: Clusters | LeftOut, formats: Formats) -> str:
     own = formats.value(found.silhouette.value, "number", found.silhouette.interval)
     chance = formats.value(found.structureless.value, "number", found.structureless.interval)
     stable = formats.value(found.stability.value, "number", found.stability.interval)
-    verdict = (
-        f"Buyers fall into {found.k} clusters that are clearer than chance makes them"
-        if found.real
-        else "Buyers form no real clusters: they differ by degrees, and any border between groups is a choice"
-    )
+    if found.real:
+        verdict = f"Buyers fall into {found.k} clusters that are clearer than chance makes them"
+    elif found.there:
+        verdict = (
+            f"Groups are there but weak: {found.k} clusters are clearer than chance makes them, yet run into one "
+            "another, so that many buyers lie between two"
+        )
+    else:
+        verdict = "Buyers form no real clusters: they differ by degrees, and any border between groups is a choice"
     return (
         f"{verdict}. The best division has a silhouette of {own}; data of the same spread and correlation without "
         f"clusters reach {chance} ({formats.p_value(found.p_value)}). Divisions of resampled buyers agree with it at "

@@ -197,11 +197,15 @@ def measures(
     few = f"Fewer than {minimum_group} customers, too few to publish."
     hidden = 0 < count < minimum_group
     people = Measure("buyers", "Buyers", "count", None if hidden else count, reason=few if hidden else None)
-    number, value = "Customers in segments at risk", "Margin of twelve months that drop-out may cost in them"
+    number = "Customers in segments marked at risk"
+    labels = {
+        "at_risk_value": "Margin of twelve months that drop-out may cost in segments marked at risk",
+        "value_at_risk": "Margin of twelve months that drop-out may cost, all buyers",
+    }
     if isinstance(segments, LeftOut):
         reason = segments.reason
         return [people, Measure("at_risk_customers", number, "count", None, reason=reason)], [
-            Measure("at_risk_value", value, "currency", None, reason=reason)
+            Measure(name, label, "currency", None, reason=reason) for name, label in labels.items()
         ]
     risky = segments.filter(pl.col("segment").is_in([rule.name for rule in rules if rule.at_risk]))
     pooled = risky.filter(pl.col("segment").is_in(list(_to_pool(segments["segment"], minimum_group)))).height
@@ -209,11 +213,18 @@ def measures(
     at_risk = Measure("at_risk_customers", number, "count", risky.height, n=count)
     if hidden:
         at_risk = Measure("at_risk_customers", number, "count", None, reason=few)
-    lost = None if hidden else value_at_risk(risky, values)
-    unknown = few if hidden else "What customers will spend could not be modelled, so the value at risk is not known."
-    if lost is not None and lost.interval is None:
-        lost, unknown = None, "The value at risk has no finite interval, so none is stated."
-    return [people, at_risk], [measured("at_risk_value", value, "currency", lost, None if lost else unknown)]
+    unknown = "What customers will spend could not be modelled, so the value at risk is not known."
+    modelled = []
+    for name, who in (("at_risk_value", risky), ("value_at_risk", segments)):
+        lost = value_at_risk(who, values)
+        if hidden and who is risky:
+            lost, reason = None, few
+        elif lost is not None and lost.interval is None:
+            lost, reason = None, "The value at risk has no finite interval, so none is stated."
+        else:
+            reason = unknown
+        modelled.append(measured(name, labels[name], "currency", lost, None if lost else reason))
+    return [people, at_risk], modelled
 
 
 def migration(
@@ -321,12 +332,21 @@ def answer(
             f"{richest['segment']}, {formats.tenths(richest['share'])} of buyers, brought "
             f"{formats.tenths(richest['revenue_share'])} of revenue."
         )
-    people, money = found["at_risk_customers"], found["at_risk_value"]
-    if people.value and money.value is not None:
+    people, theirs, whole = (found[name] for name in ("at_risk_customers", "at_risk_value", "value_at_risk"))
+    if whole.value is None:
+        sentences.append(f"{whole.reason}")
+    else:
         sentences.append(
-            f"In segments at risk are {formats.count(people.value)} customers; drop-out is expected to cost "
-            f"{formats.money(money.value, money.interval)} of their margin in twelve months."
+            f"Drop-out is expected to cost {formats.money(whole.value, whole.interval)} of margin in twelve months, "
+            "whichever segment loses it."
+        )
+    if people.value and theirs.value is not None:
+        sentences.append(
+            f"Of that, {formats.money(theirs.value, theirs.interval)} falls on the {formats.count(people.value)} "
+            "customers in segments marked at risk."
         )
     elif people.value:
-        sentences.append(f"In segments at risk are {formats.count(people.value)} customers. {money.reason}")
+        sentences.append(f"In segments marked at risk are {formats.count(people.value)} customers.")
+    if whole.interval and whole.interval[0] == 0:
+        sentences.append("The data can hardly tell drop-out from none, so that range begins at nothing.")
     return " ".join(sentences)

@@ -212,7 +212,8 @@ def silhouettes(found: Clusters, formats: Formats) -> go.Figure:
     figure.add_hrect(y0=low, y1=high, line={"width": 0}, fillcolor=theme.MUTED, opacity=0.25, layer="below")
     figure.update_xaxes(tickvals=table["k"].to_list(), showgrid=False, title=drawing.axis_title("Number of clusters"))
     figure.update_yaxes(range=[0, top], tickvals=values, ticktext=texts)
-    title = f"{found.k} clusters stand out" if found.real else "No number of clusters stands out"
+    stand = "stand out" if found.real else "are there, but weak"
+    title = f"{found.k} clusters {stand}" if found.there else "No number of clusters stands out"
     own = formats.value(found.silhouette.value, "number", found.silhouette.interval)
     chance = formats.value(found.structureless.value, "number", found.structureless.interval)
     return drawing.finished(
@@ -249,7 +250,7 @@ def profiles(found: Clusters, formats: Formats) -> go.Figure:
         drawing.panel_title(figure, row, label)
     figure.update_yaxes(tickfont={"color": theme.INK}, showgrid=False)
     title = (
-        f"What sets the {found.k} clusters apart" if found.real else f"The best cut into {found.k}, though not natural"
+        f"What sets the {found.k} clusters apart" if found.there else f"The best cut into {found.k}, though not natural"
     )
     return drawing.finished(
         figure,

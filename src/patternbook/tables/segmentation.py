@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 from great_tables import GT
 
+from patternbook.analysis.measure import Measure
 from patternbook.analysis.period import Period
 from patternbook.formats import Formats
 from patternbook.tables import Column, table
+
+MARK = "†"
 
 
 def segments(summary: pl.DataFrame, minimum_group: int, formats: Formats) -> GT:
@@ -29,21 +34,39 @@ def segments(summary: pl.DataFrame, minimum_group: int, formats: Formats) -> GT:
     return table("segments", summary, columns, formats, note)
 
 
-def actions(summary: pl.DataFrame, formats: Formats) -> GT:
-    """Segments: what may be lost with them, where that is known, and what to do."""
+def actions(summary: pl.DataFrame, modelled: Sequence[Measure], formats: Formats) -> GT:
+    """Segments: what drop-out may cost with each and with all, where that is known, and what to do."""
     columns = {
         "segment": Column("Segment"),
         "value_at_risk": Column(
-            "Value at risk (95% interval)", "currency", ("value_at_risk_low", "value_at_risk_high")
+            "Margin that drop-out may cost (95% interval)", "currency", ("value_at_risk_low", "value_at_risk_high")
         ),
         "action": Column("What to do"),
     }
-    shown = {name: column for name, column in columns.items() if summary[name].null_count() < summary.height}
-    note = (
-        "Value at risk is modelled: margin of the next twelve months that drop-out is expected to cost. It is small "
-        "where customers are probably gone already."
+    named = pl.format("{}{}", "segment", pl.when("at_risk").then(pl.lit(f" {MARK}")).otherwise(pl.lit("")))
+    rows = summary.select(named.alias("segment"), "value_at_risk", "value_at_risk_low", "value_at_risk_high", "action")
+    if rows["value_at_risk"].null_count() == rows.height:
+        note = f"{MARK} Marked at risk by the rules."
+        return table(
+            "segment-actions", rows, {"segment": columns["segment"], "action": columns["action"]}, formats, note
+        )
+    found = {measure.name: measure for measure in modelled}
+    sums = [
+        (name, measure.value, *(measure.interval or (None, None)), None)
+        for name, measure in (("All buyers", found["value_at_risk"]), (f"All marked {MARK}", found["at_risk_value"]))
+    ]
+    shown = pl.concat(
+        [
+            rows.sort("value_at_risk", descending=True, nulls_last=True, maintain_order=True),
+            pl.DataFrame(sums, schema=rows.schema, orient="row"),
+        ]
     )
-    return table("segment-actions", summary, shown, formats, note if "value_at_risk" in shown else None)
+    note = (
+        "Modelled: margin of the next twelve months that is expected to be lost because customers stop buying, largest "
+        "first. It is large where much is still to come, and small where customers buy little or are probably gone "
+        f"already. {MARK} Marked at risk by the rules."
+    )
+    return table("segment-actions", shown, columns, formats, note)
 
 
 def windows(compared: pl.DataFrame, data: Period, formats: Formats) -> GT:
