@@ -166,6 +166,10 @@ class Recorder:
         """A mart of the run, or the named columns of it."""
         return pl.read_parquet(self.paths.mart(name), columns=None if columns is None else list(columns))
 
+    def scan(self, name: str) -> pl.LazyFrame:
+        """A mart of the run that is read when it is collected, and then only as far as it is asked for."""
+        return pl.scan_parquet(self.paths.mart(name))
+
     def products(self) -> pl.DataFrame:
         """What the source says of each product."""
         return pl.read_parquet(self.paths.products)

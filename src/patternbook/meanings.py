@@ -276,6 +276,77 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "extrapolated": Meaning("whether the horizon is longer than the data"),
         },
     ),
+    "propensity.gains": ResultTable(
+        "one row a method and percent of customers, those with the highest probability first",
+        {
+            "customers": Meaning("customers contacted ÷ all", "share"),
+            "method": Meaning("what ranks them"),
+            "found": Meaning("buyers among them ÷ all buyers", "share"),
+        },
+    ),
+    "propensity.groups": ResultTable(
+        "one row a group of customers at the test cutoff, where as many buy, and do not, as privacy.minimum_group",
+        {
+            "by": Meaning("what makes the groups"),
+            "group": Meaning("the group"),
+            "customers": Meaning("customers in it", "count"),
+            "buyers": Meaning("those who buy within the horizon", "count"),
+            "auc": Meaning("ROC-AUC of the forecast among them", "number"),
+            **_ends("auc", "number"),
+            "expected": Meaning("mean of their forecast probabilities", "share"),
+            "observed": Meaning("buyers ÷ customers", "share"),
+            **_ends("observed", "share"),
+        },
+    ),
+    "propensity.learning": ResultTable(
+        "one row a part of the training customers, the model learned from it alone",
+        {
+            "share": Meaning("the part", "share"),
+            "customers": Meaning("rows learned from: a customer at one cutoff each", "count"),
+            "auc": Meaning("ROC-AUC at the test cutoff", "number"),
+            **_ends("auc", "number"),
+            "gain": Meaning("ROC-AUC that the model learned from all has more", "number"),
+            **_ends("gain", "number"),
+        },
+    ),
+    "propensity.methods": ResultTable(
+        "one row a way of telling who will buy, at the test cutoff",
+        {
+            "method": Meaning("the model, a baseline, or the base rate for everybody"),
+            "auc": Meaning("area under the ROC curve: a buyer ranks above somebody else", "number"),
+            **_ends("auc", "number"),
+            "pr_auc": Meaning("area under the curve of precision by recall", "number"),
+            **_ends("pr_auc", "number"),
+            "brier": Meaning("mean squared error of the probabilities", "number"),
+            **_ends("brier", "number"),
+            "calibration_error": Meaning("mean distance of expected and observed share over ten bins", "share"),
+            **_ends("calibration_error", "share"),
+            "lift_at_5pct": Meaning("share of buyers among the 5 % ranked highest ÷ among all", "factor"),
+            **_ends("lift_at_5pct", "factor"),
+        },
+    ),
+    "propensity.reliability": ResultTable(
+        "one row a bin of customers by forecast probability, with alike many expected buyers",
+        {
+            "customers": Meaning("customers in it", "count"),
+            "expected": Meaning("mean of their forecast probabilities", "share"),
+            "observed": Meaning("share of them who buy", "share"),
+            "low": Meaning("lower end of its 95% interval (Wilson)", "share"),
+            "high": Meaning("upper end of its 95% interval (Wilson)", "share"),
+        },
+    ),
+    "propensity.tops": ResultTable(
+        "one row a share of customers, those ranked highest at the test cutoff",
+        {
+            "top": Meaning("the share", "share"),
+            "precision": Meaning("buyers among them ÷ them", "share"),
+            **_ends("precision", "share"),
+            "recall": Meaning("buyers among them ÷ all buyers", "share"),
+            **_ends("recall", "share"),
+            "lift": Meaning("precision ÷ share of buyers among all", "factor"),
+            **_ends("lift", "factor"),
+        },
+    ),
     "retention.cohorts": ResultTable(
         "one row a cohort and age that the data cover for the whole cohort; the latest cohorts, by weeks and by months",
         {

@@ -452,7 +452,7 @@ class Propensity(Section):
     horizon_days: int = Field(30, ge=1, le=365)
     more_horizons: tuple[Annotated[int, Field(ge=1, le=365)], ...] = (7, 14)
     training_cutoffs: int = Field(3, ge=1, le=12)  # one horizon apart; fewer where the data are short
-    minimum_buyers: int = Field(50, ge=10)  # at each cutoff; with fewer, no interval says anything
+    minimum_buyers: int = Field(30, ge=10)  # at each cutoff, and as many others; fewer teach nothing
     most_customers: int = Field(200_000, ge=1000)  # at each cutoff; more, drawn by id, change the third digit
     contact_cost: float = Field(0.25, gt=0)  # a message and its share of the work
     incremental_share: float = Field(0.10, gt=0, le=1)  # only an experiment tells; 07 plans one

@@ -75,6 +75,12 @@ NOTEBOOKS = (
     ),
     Notebook("05_basket", reads=("currency", "privacy", "basket"), after=("01_compaction",)),
     Notebook(
+        "04_propensity",
+        reads=("currency", "privacy", "propensity"),
+        after=("01_compaction",),
+        at_cutoffs=True,
+    ),
+    Notebook(
         "06_funnel_temporal",
         reads=("source", "currency", "report", "privacy", "funnel", "temporal"),
         after=("01_compaction",),

@@ -34,6 +34,16 @@ def test_the_top_is_what_sorting_finds(top: float) -> None:
     assert ranking.lift(ONES, top)[0] == pytest.approx(best.mean() / LABELS.mean())
 
 
+def test_the_summary_is_what_each_score_says() -> None:
+    ranking, weights = Ranking(LABELS, SCORES["tied"]), RNG.poisson(1.0, (3, 300)).astype(float)
+    found = ranking.summary(weights, (0.05, 0.2))
+    np.testing.assert_allclose(found["auc"], ranking.auc(weights))
+    np.testing.assert_allclose(found["pr_auc"], ranking.average_precision(weights))
+    for name in ("precision", "recall", "lift"):
+        for top in (0.05, 0.2):
+            np.testing.assert_allclose(found[f"{name}_{top:g}"], getattr(ranking, name)(weights, top))
+
+
 def test_those_who_tie_at_the_edge_count_in_part() -> None:
     ranking = Ranking([True, False, False, False], [1, 1, 0, 0])
     assert ranking.precision(np.ones((1, 4)), 0.25)[0] == pytest.approx(0.5)
@@ -43,11 +53,20 @@ def test_those_who_tie_at_the_edge_count_in_part() -> None:
 def test_errors_of_probabilities() -> None:
     p = expit(SCORES["distinct"])
     assert classification.brier(LABELS, p)(ONES)[0] == pytest.approx(sklearn.metrics.brier_score_loss(LABELS, p))
-    bins = classification.reliability(LABELS, p)
-    assert bins["customers"].to_list() == [30] * 10
-    assert bins["customers"].sum() == 300
-    off = ((bins["expected"] - bins["observed"]).abs() * bins["customers"]).sum() / 300
+    order = np.argsort(p)
+    off = sum(abs((p - LABELS)[bin].sum()) for bin in np.array_split(order, 10)) / 300
     assert classification.calibration_error(LABELS, p).value == pytest.approx(off)
+
+
+def test_bins_of_a_reliability_curve_hold_alike_many_expected_labels() -> None:
+    p = expit(SCORES["distinct"] - 3)
+    bins = classification.reliability(LABELS, p, bins=5)
+    assert bins["customers"].sum() == 300
+    assert bins["customers"].to_list() == sorted(bins["customers"], reverse=True)
+    held = bins["customers"] * bins["expected"]
+    assert held.sum() == pytest.approx(p.sum())
+    assert held.to_list() == pytest.approx([p.sum() / 5] * 5, abs=float(p.max()))
+    assert (bins["customers"] * bins["observed"]).sum() == pytest.approx(LABELS.sum())
 
 
 def test_calibration_finds_the_planted_line() -> None:

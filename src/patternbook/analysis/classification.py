@@ -24,7 +24,7 @@ Score = Callable[[Floats], Floats]
 
 BINS = 10  # of a reliability curve, with as many customers in each
 MOST_REPLICATES, FEWEST_REPLICATES = 2000, 200
-WORK = 100_000_000  # weights to draw in all: fewer replicates where there are many customers, whose intervals are short
+WORK = 40_000_000  # weights to draw in all: fewer replicates where there are many customers, whose intervals are short
 CHUNK = 2_000_000  # weights at a time: 16 MB
 TREES: dict[str, Any] = {  # few and mild; one seed, one order of summation, so the same trees every time
     "objective": "binary",
@@ -34,7 +34,7 @@ TREES: dict[str, Any] = {  # few and mild; one seed, one order of summation, so 
     "lambda_l2": 1.0,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 2,
+    "num_threads": 1,  # trees are the same; two threads that wait for a busy core are slower than one
     "seed": 0,
     "verbosity": -1,
 }
@@ -47,17 +47,20 @@ def grow(
     labels: Flags,
     names: Sequence[str],
     later: tuple[Floats, Flags] | None = None,
+    categorical: Sequence[str] = (),
     rounds: int = MOST_ROUNDS,
     **settings: Any,
 ) -> Booster:
     """Boosted trees (LightGBM, log loss) on one row a customer; missing values are NaN.
 
     With `later`, features and labels of a later period, growing stops where that period gains no more; else after
-    `rounds`. `settings` replace those of `TREES`.
+    `rounds`. `categorical` columns hold numbers of names. `settings` replace those of `TREES`.
     """
     import lightgbm  # takes a second to load
 
-    data = lightgbm.Dataset(features, np.asarray(labels, dtype=float), feature_name=list(names))
+    data = lightgbm.Dataset(
+        features, np.asarray(labels, dtype=float), feature_name=list(names), categorical_feature=list(categorical)
+    )
     if later is None:
         return lightgbm.train(TREES | settings, data, rounds)
     check = lightgbm.Dataset(later[0], np.asarray(later[1], dtype=float), reference=data)
@@ -127,21 +130,12 @@ class Ranking:
     def auc(self, weights: Floats) -> Floats:
         """Area under the ROC curve: how often somebody with the label ranks above somebody without, ties half."""
         positive, every = self._groups(weights)
-        above = np.cumsum(positive, axis=1)
-        negative = every - positive
-        won = np.einsum("bi,bi->b", negative, above - positive / 2)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            area: Floats = won / (above[:, -1] * negative.sum(axis=1))
-        return area
+        return _auc(positive, every, np.cumsum(positive, axis=1))
 
     def average_precision(self, weights: Floats) -> Floats:
         """Area under the curve of precision by recall, as a sum over its steps."""
         positive, every = self._groups(weights)
-        found, chosen = np.cumsum(positive, axis=1), np.cumsum(every, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            precision = np.where(chosen > 0, found / chosen, 0.0)
-            area: Floats = np.einsum("bi,bi->b", positive, precision) / found[:, -1]
-        return area
+        return _average_precision(positive, np.cumsum(positive, axis=1), np.cumsum(every, axis=1))
 
     def captured(self, weights: Floats, top: float) -> tuple[Floats, Floats, Floats]:
         """Of the highest `top` share: weight of those with the label, of all in it; and of all with the label.
@@ -150,10 +144,7 @@ class Ranking:
         """
         positive, every = self._groups(weights)
         chosen = np.cumsum(every, axis=1)
-        room = top * chosen[:, -1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            part = np.where(every > 0, np.clip((room[:, None] - (chosen - every)) / every, 0, 1), 0.0)
-        return np.einsum("bi,bi->b", positive, part), room, positive.sum(axis=1)
+        return _captured(positive, every, chosen, top), top * chosen[:, -1], positive.sum(axis=1)
 
     def precision(self, weights: Floats, top: float) -> Floats:
         """Share of the label among the highest `top` share."""
@@ -169,10 +160,38 @@ class Ranking:
         """Precision of the highest `top` share over that of everybody."""
         return self.recall(weights, top) / top
 
+    def summary(self, weights: Floats, tops: Sequence[float]) -> dict[str, Floats]:
+        """The two areas, and precision, recall and lift of each highest share, as `auc`, `recall_0.05` and the like."""
+        positive, every = self._groups(weights)
+        found, chosen = np.cumsum(positive, axis=1), np.cumsum(every, axis=1)
+        areas = {"auc": _auc(positive, every, found), "pr_auc": _average_precision(positive, found, chosen)}
+        captured = {top: _captured(positive, every, chosen, top) for top in tops}
+        shares = {f"precision_{top:g}": _ratio(got, top * chosen[:, -1]) for top, got in captured.items()}
+        shares |= {f"recall_{top:g}": _ratio(got, found[:, -1]) for top, got in captured.items()}
+        return areas | shares | {f"lift_{top:g}": shares[f"recall_{top:g}"] / top for top in tops}
+
     def gains(self, at: npt.ArrayLike) -> Floats:
         """Recall of the highest share, for each share of `at`."""
         ones = np.ones((1, len(self._labels)))
         return np.array([float(self.recall(ones, top)[0]) for top in np.atleast_1d(np.asarray(at, dtype=float))])
+
+
+def _auc(positive: Floats, every: Floats, found: Floats) -> Floats:
+    negative = every - positive
+    won = np.einsum("bi,bi->b", negative, found - positive / 2)
+    return _ratio(won, found[:, -1] * negative.sum(axis=1))
+
+
+def _average_precision(positive: Floats, found: Floats, chosen: Floats) -> Floats:
+    precision = np.where(chosen > 0, _ratio(found, chosen), 0.0)
+    return _ratio(np.einsum("bi,bi->b", positive, precision), found[:, -1])
+
+
+def _captured(positive: Floats, every: Floats, chosen: Floats, top: float) -> Floats:
+    room = (top * chosen[:, -1])[:, None]
+    part = np.where(every > 0, np.clip(_ratio(room - (chosen - every), every), 0, 1), 0.0)
+    captured: Floats = np.einsum("bi,bi->b", positive, part)
+    return captured
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:
@@ -226,11 +245,19 @@ def calibration_error(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins:
 
 
 def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = BINS) -> pl.DataFrame:
-    """A row a bin of equal size: customers, expected (mean probability), observed share with low and high (Wilson)."""
-    seen = binned(labels, probabilities, bins)
-    low, high = wilson(seen.observed, seen.size)
-    shares = {"expected": seen.expected / seen.size, "observed": seen.observed / seen.size, "low": low, "high": high}
-    return pl.DataFrame({"customers": seen.size.astype(np.int64), **shares})
+    """A row a bin: customers, expected (mean probability), observed share with low and high (Wilson).
+
+    Bins hold alike many expected labels, not customers, since where labels are rare nearly all customers are alike.
+    """
+    y, p = np.asarray(labels, dtype=float), np.asarray(probabilities, dtype=float)
+    order = np.argsort(p, kind="stable")
+    reached = np.cumsum(p[order])
+    starts = np.unique(np.searchsorted(reached, reached[-1] * np.arange(bins) / bins, side="right"))
+    size = np.diff(np.append(starts, len(p)))
+    expected, observed = (np.add.reduceat(values[order], starts) for values in (p, y))
+    low, high = wilson(observed, size)
+    shares = {"expected": expected / size, "observed": observed / size, "low": low, "high": high}
+    return pl.DataFrame({"customers": size.astype(np.int64), **shares})
 
 
 def bootstrap(scores: Mapping[str, Score], customers: int, *, seed: int = 0) -> dict[str, Floats]:
@@ -238,11 +265,15 @@ def bootstrap(scores: Mapping[str, Score], customers: int, *, seed: int = 0) -> 
 
     Poisson(1) weights by customer (Hanley & MacGibbon 2006).
     """
-    drawn: dict[str, list[Floats]] = {name: [] for name in scores}
-    for weights in _weights(customers, seed):
-        for name, score in scores.items():
-            drawn[name].append(score(weights))
-    return {name: np.concatenate(parts) for name, parts in drawn.items()}
+    return replicated(lambda weights: {name: score(weights) for name, score in scores.items()}, customers, seed=seed)
+
+
+def replicated(
+    function: Callable[[Floats], Mapping[str, Floats]], customers: int, *, seed: int = 0
+) -> dict[str, Floats]:
+    """`bootstrap` of scores that are worked out together."""
+    drawn = [function(weights) for weights in _weights(customers, seed)]
+    return {name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]}
 
 
 def _weights(customers: int, seed: int) -> Iterator[Floats]:
