@@ -87,6 +87,95 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "stock_ba": Meaning("units of A in baskets with both ÷ units of B in all baskets", "number"),
         },
     ),
+    "churn.horizons": ResultTable(
+        "one row a horizon with a forecast of who will have left",
+        {
+            "days": Meaning("days from the end of the data", "days"),
+            "expected": Meaning("customers still there who are expected to have left by then", "count"),
+            "low": Meaning("lower end of its 95% interval", "count"),
+            "high": Meaning("upper end of its 95% interval", "count"),
+            "share": Meaning("expected ÷ customers still there", "share"),
+            "method": Meaning("what the forecast is made with: the best of those compared"),
+            "auc": Meaning("area under the ROC curve when tested; null where the data are too short to test", "number"),
+            **_ends("auc", "number"),
+        },
+    ),
+    "churn.importance": ResultTable(
+        "one row a feature of the learned forecast of who leaves, the one that weighs most first",
+        {
+            "feature": Meaning("short name"),
+            "meaning": Meaning("what it is"),
+            "share": Meaning("its share of the absolute contributions (SHAP values) to the forecast", "share"),
+            "auc": Meaning("area under the ROC curve of the feature alone, whichever way it points", "number"),
+            **_ends("auc", "number"),
+        },
+    ),
+    "churn.matrix": ResultTable(
+        "one row a level of risk to leave and of value; numbers are null where too few to publish",
+        {
+            "risk": Meaning("high, medium or low: churn.high_risk and churn.medium_risk"),
+            "value": Meaning("high, medium or low: churn.high_value and churn.medium_value"),
+            "customers": Meaning("customers still there in both", "count"),
+            "worth": Meaning("margin of twelve months expected of them if none who has not left did", "currency"),
+            "at_stake": Meaning("of worth, what is expected to go with those who leave", "currency"),
+            "low": Meaning("lower end of its 95% interval", "currency"),
+            "high": Meaning("upper end of its 95% interval", "currency"),
+            "measure": Meaning("what churn.prevention says to do"),
+        },
+    ),
+    "churn.methods": ResultTable(
+        "one row a way of telling who leaves, tested on a later period, each with a 95% interval by customer",
+        {
+            "method": Meaning("how it is told"),
+            "auc": Meaning("area under the ROC curve", "number"),
+            **_ends("auc", "number"),
+            "f1": Meaning("harmonic mean of precision and recall", "number"),
+            **_ends("f1", "number"),
+            "precision": Meaning("share of those at high risk who left", "share"),
+            **_ends("precision", "share"),
+            "recall": Meaning("share of those who left who were at high risk", "share"),
+            **_ends("recall", "share"),
+            "calibration_error": Meaning("mean distance of forecast and outcome over ten groups", "number"),
+            **_ends("calibration_error", "number"),
+        },
+    ),
+    "churn.reliability": ResultTable(
+        "one row a group of customers with like forecasts, in the tested period",
+        {
+            "customers": Meaning("customers in it", "count"),
+            "forecast": Meaning("mean probability that was forecast", "share"),
+            "happened": Meaning("share who had left", "share"),
+            "low": Meaning("lower end of its 95% interval (Wilson)", "share"),
+            "high": Meaning("upper end of its 95% interval (Wilson)", "share"),
+        },
+    ),
+    "churn.wait_groups": ResultTable(
+        "one row a group of customers whose waits for the next purchase are followed",
+        {
+            "by": Meaning("what the groups are"),
+            "group": Meaning("the group, known when the wait starts"),
+            "customers": Meaning("customers in it, one wait each", "count"),
+            "events": Meaning("those seen to buy again", "count"),
+            "median": Meaning("days after which half have bought again; null where fewer are seen to", "days"),
+            "p_value": Meaning(
+                "log-rank test against all other groups, corrected for their number (Benjamini–Hochberg); null where "
+                "a customer is in several groups",
+                "number",
+            ),
+        },
+    ),
+    "churn.waits": ResultTable(
+        "one row a group and number of days after which somebody bought again or was last observed",
+        {
+            "by": Meaning("what the groups are"),
+            "group": Meaning("the group, known when the wait starts"),
+            "days": Meaning("days since the purchase", "days"),
+            "share": Meaning("share not yet seen to buy again (Kaplan–Meier)", "share"),
+            "low": Meaning("lower end of its 95% interval", "share"),
+            "high": Meaning("upper end of its 95% interval", "share"),
+            "at_risk": Meaning("customers still observed and without another purchase just before", "count"),
+        },
+    ),
     "compaction.bytes": ResultTable(
         "one row a saving of compaction, in the order in which they add up",
         {

@@ -353,10 +353,59 @@ class Lifetime(Section):
     minimum_buyers: int = Field(50, ge=10)  # fewer identify no model of four parameters
 
 
+class ByValue(Section):
+    """A measure for customers of high, medium and low value."""
+
+    high: str = ""
+    medium: str = ""
+    low: str = ""
+
+
+class Prevention(Section):
+    """What to do about customers of high, medium and low risk to leave, by their value."""
+
+    high: ByValue = ByValue(
+        high="Call in person, ask what went wrong",
+        medium="Offer a reason to return, with an end date",
+        low="One reminder by mail, no discount",
+    )
+    medium: ByValue = ByValue(
+        high="Write personally, offer early access",
+        medium="Remind of what they buy, before their usual day",
+        low="Newsletter only",
+    )
+    low: ByValue = ByValue(
+        high="Thank them, spend no discount",
+        medium="Show more of what they buy",
+        low="Do nothing",
+    )
+
+
 class Churn(Section):
-    """08_lifetime_churn: what counts as having left."""
+    """08_lifetime_churn: what counts as having left, over which horizon, and what to do about it.
+
+    With `silence` a customer has left who has not bought for longer than the `quantile` of their own days between
+    purchases, drawn towards everybody's the fewer of them there are; with `p_alive` one whose P(alive) by BG/NBD is
+    below `alive_below`.
+    """
 
     definition: Literal["silence", "p_alive"] = "silence"
+    quantile: float = Field(0.9, ge=0.5, le=0.99)  # one pause in ten of a customer who stays is taken for leaving
+    alive_below: float = Field(0.5, gt=0, lt=1)  # likelier gone than not
+    horizon_days: Literal[30, 60, 90, 180] = 90  # a quarter; shorter where the data cannot test it
+    medium_risk: float = Field(0.3, gt=0, lt=1)  # probability to have left within the horizon
+    high_risk: float = Field(0.6, gt=0, lt=1)  # from here on counted as expected to leave, in precision and recall
+    high_value: float = Field(0.2, gt=0, lt=1)  # share of customers, most valuable first
+    medium_value: float = Field(0.5, gt=0, lt=1)
+    prevention: Prevention = Prevention()
+
+    @model_validator(mode="after")
+    def _levels_run_upward(self) -> Churn:
+        if self.medium_risk >= self.high_risk:
+            raise ValueError(f"medium_risk ({self.medium_risk}) must be below high_risk ({self.high_risk})")
+        if self.high_value >= self.medium_value:
+            raise ValueError(f"high_value ({self.high_value}) must be below medium_value ({self.medium_value})")
+        return self
 
 
 Score = Annotated[int, Field(ge=1, le=5)]

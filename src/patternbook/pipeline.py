@@ -93,7 +93,7 @@ NOTEBOOKS = (
     ),
     Notebook(
         "08_lifetime_churn",
-        reads=("source", "currency", "report", "privacy", "economics", "retention", "lifetime"),
+        reads=("source", "engine", "currency", "report", "privacy", "economics", "retention", "lifetime", "churn"),
         after=("01_compaction",),
     ),
 )

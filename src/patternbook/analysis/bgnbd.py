@@ -63,6 +63,28 @@ class BgNbd:
         silent: Floats = 1 - self.p_alive(x, t_x, T) * (1 - quiet)
         return silent
 
+    def p_silent_between(
+        self, start: npt.ArrayLike, end: npt.ArrayLike, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike
+    ) -> Floats:
+        """Probability of no transaction from `start` to `end` from now; `p_silent(end)` where start is 0.
+
+        Who is alive now with λ ~ Gamma(r+x, α+T) and p ~ Beta(a, b+x) buys between the two with probability
+        E[exp(−λp·start) (1 − exp(−λ(end − start)))], a difference of two ₂F₁.
+        """
+        start, x, T = (np.asarray(values, dtype=float) for values in (start, x, T))
+        scale, width = self.alpha + T, np.asarray(end, dtype=float) - start
+        later = np.exp(-(self.r + x) * np.log1p(width / scale))
+        buys = self._not_dropped(start / scale, x) - later * self._not_dropped(start / (scale + width), x)
+        silent: Floats = 1 - self.p_alive(x, t_x, T) * buys
+        return silent
+
+    def _not_dropped(self, z: Floats, x: Floats) -> Floats:
+        """E[(1 + p z)^−(r+x)] over p ~ Beta(a, b+x), by Pfaff's transformation as in `still_buying`."""
+        share: Floats = np.exp(-self.a * np.log1p(z)) * hyp2f1(
+            self.a + self.b - self.r, self.a, self.a + self.b + x, z / (1 + z)
+        )
+        return share
+
 
 def p_alive(parameters: Floats, x: npt.ArrayLike, t_x: npt.ArrayLike, T: npt.ArrayLike) -> Floats:
     """`BgNbd.p_alive` for parameters (r, alpha, a, b)."""

@@ -28,6 +28,13 @@ def orders(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def purchase_days(purchases: pl.DataFrame, time_zone: str) -> pl.DataFrame:
+    """The transactions of known customers: customer_id, day (local); one row each, as `history` counts them."""
+    day = pl.col("ordered_at").dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone).dt.date()
+    bought = purchases.filter(pl.col("units") > 0, pl.col("customer_id").is_not_null())
+    return bought.select("customer_id", day.alias("day")).unique()
+
+
 def history(purchases: pl.DataFrame, end: date, unit: str, time_zone: str) -> pl.DataFrame:
     """One row a buyer as of the end of the local day `end`, by customer; what happens later is not looked at.
 

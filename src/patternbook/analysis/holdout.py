@@ -12,7 +12,7 @@ import polars as pl
 from scipy.stats import norm, rankdata
 
 from patternbook.analysis.bgnbd import BgNbd, expected_if_alive, fit_bgnbd
-from patternbook.analysis.history import DAYS, history
+from patternbook.analysis.history import DAYS, history, purchase_days
 from patternbook.analysis.intervals import CONFIDENCE, MAX_GROUPS, POISSON, Estimate, Floats
 from patternbook.analysis.likelihood import NotIdentified
 from patternbook.analysis.measure import LeftOut, Measure, measured
@@ -92,18 +92,11 @@ def check(
 def _transactions(purchases: pl.DataFrame, after: date, until: date, time_zone: str) -> pl.DataFrame:
     """Transactions of each customer after one day, until another: customer_id, actual."""
     return (
-        _days(purchases, time_zone)
+        purchase_days(purchases, time_zone)
         .filter(pl.col("day").is_between(after, until, closed="right"))
         .group_by("customer_id")
         .agg(pl.len().alias("actual"))
     )
-
-
-def _days(purchases: pl.DataFrame, time_zone: str) -> pl.DataFrame:
-    """The transactions: customer_id, day; one row each, as `history` counts them."""
-    day = pl.col("ordered_at").dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone).dt.date()
-    bought = purchases.filter(pl.col("units") > 0, pl.col("customer_id").is_not_null())
-    return bought.select("customer_id", day.alias("day")).unique()
 
 
 def _last_period(purchases: pl.DataFrame, known: pl.DataFrame, split: date, days: int, time_zone: str) -> Floats:
@@ -169,7 +162,7 @@ def _weekly(
     t = np.maximum(age[:, None] - day[None, :] - 1, 0) / DAYS[unit]
     cumulative = expected_if_alive(model.parameters, t, 0.0, 0.0) @ new
     repeats = (
-        _days(purchases, time_zone)
+        purchase_days(purchases, time_zone)
         .join(known.select("customer_id", "first"), on="customer_id")
         .filter(pl.col("day") > pl.col("first"))
         .select(((pl.col("day") - pl.lit(first)).dt.total_days() // 7).alias("week"))

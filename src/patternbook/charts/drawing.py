@@ -30,6 +30,8 @@ HEAD_LINE = 22  # Plotly spaces all lines of a title alike
 MOST_TICKS = 5
 MOST_LABELLED_BARS = 12
 TAG_SPACE = "\0"
+PALE_ORANGE = "#f0c9a3"  # modelled, beyond what was observed
+TINT = 0.12  # opacity of a band
 SCALE = [[0, "#eef4f9"], [1, theme.BLUE]]  # from little to much
 
 _AXIS = {
@@ -188,6 +190,17 @@ def bar(
         textfont={"size": SMALL_SIZE, "color": theme.INK},
         cliponaxis=False,
     )
+
+
+def band(figure: go.Figure, rows: pl.DataFrame, x: str, colour: str, shape: str = "linear") -> None:
+    """The interval of a line, columns low and high over `x`, as a tinted band for each run of rows that have one."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    fill = {"fill": "tonexty", "fillcolor": f"rgba({red},{green},{blue},{TINT})"}
+    runs = rows.with_columns(pl.col("low").is_null().cum_sum().alias("run")).drop_nulls("low")
+    for run in runs.partition_by("run", maintain_order=True):
+        common = {"x": run[x].to_list(), "mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "shape": shape}}
+        figure.add_trace(go.Scatter(y=run["high"].to_list(), **common))
+        figure.add_trace(go.Scatter(y=run["low"].to_list(), **fill, **common))
 
 
 def annotate(

@@ -12,7 +12,6 @@ from patternbook.charts import drawing
 from patternbook.formats import Formats
 
 PLOT = 240  # pixels high
-PALE_ORANGE = "#f0c9a3"  # modelled, beyond what was observed
 
 
 def horizons(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figure:
@@ -23,7 +22,7 @@ def horizons(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figure:
     ]
     rows = list(table.select("value", "low", "high").iter_rows())
     texts = [formats.money(value, (low, high)) for value, low, high in rows]
-    colours = [PALE_ORANGE if far else theme.ORANGE for far in table["extrapolated"]]
+    colours = [drawing.PALE_ORANGE if far else theme.ORANGE for far in table["extrapolated"]]
     figure = go.Figure()
     bounds = [(low, high) if low is not None else None for _, low, high in rows]
     drawing.labelled_bars(figure, labels, table["value"].to_list(), texts, colours, bounds)

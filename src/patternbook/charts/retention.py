@@ -16,7 +16,6 @@ from patternbook.markup import in_chart
 ROW = 26  # pixels high
 PLOT = 260
 MOST_AGES = 8  # columns that can be read on a telephone
-TINT = 0.12  # opacity of a band
 PALE = 1.8  # the scale goes on beyond the largest share, so that dark text can be read on every cell
 
 
@@ -87,7 +86,7 @@ def curves(found: Curves, activity: Activity, formats: Formats) -> go.Figure:
         colour = theme.SERIES[len(names)]
         names.append(f'<span style="color:{colour}"><b>{drawing.short(str(group))}</b></span>')
         ends.append((str(group), own["share"].drop_nulls()[-1]))
-        _band(figure, own, "age", colour)
+        drawing.band(figure, own, "age", colour)
         figure.add_trace(
             go.Scatter(
                 x=own["age"].to_list(),
@@ -128,7 +127,7 @@ def waiting(found: Waiting, formats: Formats) -> go.Figure:
     """Share of buyers who have bought a second time, by days since the first purchase."""
     rows = found.curve.drop_nulls("low")
     figure = go.Figure()
-    _band(figure, rows, "days", theme.ORANGE, shape="hv")
+    drawing.band(figure, rows, "days", theme.ORANGE, shape="hv")
     figure.add_trace(
         go.Scatter(
             x=rows["days"].to_list(),
@@ -161,17 +160,6 @@ def waiting(found: Waiting, formats: Formats) -> go.Figure:
         f"{formats.share(last['share'], (last['low'], last['high']))} after {last['days']} days.",
         right=24,
     )
-
-
-def _band(figure: go.Figure, rows: pl.DataFrame, x: str, colour: str, shape: str = "linear") -> None:
-    """The interval as a tinted band, one for each run of rows that have one."""
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    fill = {"fill": "tonexty", "fillcolor": f"rgba({red},{green},{blue},{TINT})"}
-    runs = rows.with_columns(pl.col("low").is_null().cum_sum().alias("run")).drop_nulls("low")
-    for run in runs.partition_by("run", maintain_order=True):
-        common = {"x": run[x].to_list(), "mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "shape": shape}}
-        figure.add_trace(go.Scatter(y=run["high"].to_list(), **common))
-        figure.add_trace(go.Scatter(y=run["low"].to_list(), **fill, **common))
 
 
 def _share_axis(figure: go.Figure, rows: pl.DataFrame, formats: Formats) -> None:
