@@ -143,8 +143,8 @@ RESULT_TABLES: dict[str, ResultTable] = {
         "one row a group of customers with like forecasts, in the tested period",
         {
             "customers": Meaning("customers in it", "count"),
-            "forecast": Meaning("mean probability that was forecast", "share"),
-            "happened": Meaning("share who had left", "share"),
+            "expected": Meaning("mean probability that was forecast", "share"),
+            "observed": Meaning("share who had left", "share"),
             "low": Meaning("lower end of its 95% interval (Wilson)", "share"),
             "high": Meaning("upper end of its 95% interval (Wilson)", "share"),
         },

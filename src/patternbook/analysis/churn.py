@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from patternbook.analysis import scores
+from patternbook.analysis.classification import auc, calibration_error, confusion
 from patternbook.analysis.intervals import Estimate, Floats
 from patternbook.analysis.leaving import HORIZONS, TREES, Forecast, Leaving, Tested
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.moments import FEATURES, matrix
-from patternbook.formats import Formats
+from patternbook.formats import Formats, Unit
 
 FACTORS = 3  # a customer
 TOO_GOOD = 0.95  # lower bound of a single feature's AUC from which on it is taken for a leak
@@ -62,8 +62,8 @@ def _varies(column: Floats) -> bool:
 def _own_auc(left: Floats, column: Floats) -> Estimate:
     """AUC of one feature; who has none counts as having its median."""
     value = np.where(np.isfinite(column), column, np.nanmedian(column))
-    sign = 1.0 if scores.auc(left, value) >= 0.5 else -1.0
-    return scores.bootstrapped(left, {"own": sign * value}, np.inf)["own"].estimate("auc")
+    found = auc(left, value)
+    return found if found.value >= 0.5 else auc(left, -value)
 
 
 def believed(found: Leaving | LeftOut, features: pl.DataFrame | LeftOut) -> Leaving | LeftOut:
@@ -196,12 +196,12 @@ def measures(found: Leaving | LeftOut) -> list[Measure]:
         names = {**LABELS, "gain": "AUC of LightGBM beyond the best baseline"}
         return [*rows, *(measured(name, label, "number", None, headline.reason) for name, label in names.items())]
     assert headline.tested is not None
-    own = headline.tested.replicates[headline.method]
-    for name, label in LABELS.items():
-        estimate = own.estimate(name)
-        unit = "share" if name in ("precision", "recall") else "number"
-        short = None if estimate.interval else "Too few customers were at high risk to say."
-        rows.append(measured(name, f"{label}, {headline.method}", unit, None if short else estimate, short))  # type: ignore[arg-type]
+    assert not isinstance(found, LeftOut)
+    for name, estimate in quality(headline.tested, headline.method, found.settings.high_risk).items():
+        known = estimate if estimate and estimate.interval else None
+        unit: Unit = "share" if name in ("precision", "recall") else "number"
+        why = None if known else "Too few customers were at high risk when tested to say."
+        rows.append(measured(name, f"{LABELS[name]}, {headline.method}", unit, known, why))
     gain = headline.tested.gain
     label = f"AUC of {TREES} beyond that of {headline.tested.baseline}"
     rows.append(measured("gain", label, "number", gain, None if gain else "Trees had too little to learn from."))
@@ -217,7 +217,7 @@ def horizons(found: Leaving) -> pl.DataFrame:
     rows = []
     for days, forecast in found.forecasts.items():
         tested = forecast.tested
-        auc = tested.replicates[forecast.method].estimate("auc") if tested else Estimate(np.nan, None, None, 0)
+        area = tested.auc(forecast.method) if tested else None
         expected = forecast.expected
         rows.append(
             (
@@ -227,9 +227,7 @@ def horizons(found: Leaving) -> pl.DataFrame:
                 expected.high,
                 expected.value / found.now.present.height,
                 forecast.method,
-                auc.value if tested else None,
-                auc.low,
-                auc.high,
+                *(area[:3] if area else (None,) * 3),
             )
         )
     names = ["days", "expected", "low", "high", "share", "method", "auc", "auc_low", "auc_high"]
@@ -237,17 +235,29 @@ def horizons(found: Leaving) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, schema_overrides=kinds, orient="row")
 
 
-def methods(tested: Tested) -> pl.DataFrame:
+def methods(tested: Tested, high_risk: float) -> pl.DataFrame:
     """One row a method, the best AUC first: its scores at the tested cutoff, each with low and high."""
     rows = []
-    for method, replicates in tested.replicates.items():
+    for method in tested.probabilities:
         row: dict[str, object] = {"method": method}
-        for name in LABELS:
-            estimate = replicates.estimate(name)
-            value = estimate.value if np.isfinite(estimate.value) else None
-            row |= {name: value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        for name, estimate in quality(tested, method, high_risk).items():
+            value, low, high = estimate[:3] if estimate else (None,) * 3
+            row |= {name: value, f"{name}_low": low, f"{name}_high": high}
         rows.append(row)
     return pl.DataFrame(rows, infer_schema_length=None).sort("auc", descending=True, maintain_order=True)
+
+
+def quality(tested: Tested, method: str, high_risk: float) -> dict[str, Estimate | None]:
+    """How good a method was, by the names of `LABELS`; None where nobody was at high risk."""
+    probability = tested.probabilities[method]
+    table = confusion(tested.left, probability >= high_risk)
+    return {
+        "auc": tested.auc(method),
+        "f1": table.f1,
+        "precision": table.precision,
+        "recall": table.recall,
+        "calibration_error": calibration_error(tested.left, probability),
+    }
 
 
 def definition(found: Leaving, formats: Formats) -> str:
@@ -256,13 +266,14 @@ def definition(found: Leaving, formats: Formats) -> str:
     if kind == "p_alive":
         return (
             "A customer counts as having left once the probability that they are still a customer (BG/NBD) is below "
-            f"{formats.share(alive_below)}."
+            f"{formats.compact(alive_below, 'share')}."
         )
     middle = float(found.now.present["limit"].median())  # type: ignore[arg-type]
+    share = formats.compact(quantile, "share")
     return (
-        f"A customer counts as having left once they have been silent for longer than {formats.share(quantile)} of "
-        f"their own pauses between purchases, drawn towards everybody's the fewer there are; for half of those still "
-        f"there that is {formats.count(middle)} days or less."
+        f"A customer counts as having left once they have been silent for longer than {share} of their own pauses "
+        f"between purchases, drawn towards everybody's the fewer there are; for half of those still there that is "
+        f"{formats.count(middle)} days or less."
     )
 
 
@@ -288,8 +299,8 @@ def answer(found: Leaving | LeftOut, formats: Formats) -> str:
 
 def _verdict(headline: Forecast, tested: Tested, formats: Formats) -> str:
     """Which method is used, how good it was, and against what."""
-    auc = tested.replicates[headline.method].estimate("auc")
-    was = f"{headline.method} had an AUC of {formats.value(auc.value, 'number', auc.interval)}"
+    area = tested.auc(headline.method)
+    was = f"{headline.method} had an AUC of {formats.value(area.value, 'number', area.interval)}"
     gain = tested.gain
     if gain is None:
         return f"Tested on what followed {formats.date(tested.cutoff)}, {was}; {TREES} had too little to learn from."

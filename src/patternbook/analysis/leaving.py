@@ -10,19 +10,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.special import expit, logit
+from scipy.special import logit
 from scipy.stats import norm
 
-from patternbook.analysis import intervals, scores
+from patternbook.analysis import classification, intervals
+from patternbook.analysis.classification import Calibrator, Ranking, percentiles
 from patternbook.analysis.intervals import CONFIDENCE, Estimate, Floats
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.moments import FEATURES, Definition, Log, Moment, matrix, moment
-from patternbook.analysis.scores import Replicates
 from patternbook.analysis.silence import left
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 HORIZONS = (30, 60, 90, 180)  # days
 TREES, MODEL, RECENCY = "LightGBM", "BG/NBD", "recency alone"
@@ -31,17 +34,8 @@ MOST_CUTOFFS, BETWEEN = 4, 30  # to learn from, days apart; older behaviour is a
 MINIMUM_PAST = 30  # days before the first cutoff that is used
 CERTAIN = 1e-9
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
-SETTINGS = {  # few and shallow, since a shop of a few thousand buyers has to do
-    "objective": "binary",
-    "num_leaves": 15,
-    "min_data_in_leaf": 50,
-    "learning_rate": 0.05,
-    "deterministic": True,
-    "force_row_wise": True,
-    "seed": 0,
-    "verbosity": -1,
-}
-ROUNDS = 100
+LEAVES = 15  # of a tree: a shop of a few thousand buyers has to do
+ROUNDS = 100  # as few, since no later period is left to stop by
 ROWS_A_THREAD = 20_000  # fewer, and threads wait for each other longer than they work
 
 
@@ -55,15 +49,22 @@ class Settings(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A calibration: log-odds = intercept + slope · score, with the covariance of the two."""
+    """A calibration with the covariance of its intercept and slope."""
 
-    coefficients: Floats
+    calibrator: Calibrator
     covariance: Floats
 
-    def probability(self, score: Floats) -> Floats:
-        """The probability that belongs to each score."""
-        found: Floats = expit(self.coefficients[0] + self.coefficients[1] * score)
-        return found
+    @classmethod
+    def fitted(cls, score: Floats, left: Floats) -> Line:
+        """Log-odds of having left as a line in the score; both outcomes occur."""
+        calibrator = classification.calibrate(score, left > 0)
+        probability = calibrator.probability(score)
+        spread = probability * (1 - probability)
+        if calibrator.slope == 0:
+            return cls(calibrator, np.diag([1 / spread.sum(), 0.0]))
+        design = np.column_stack([np.ones_like(score), score])
+        information: Floats = (design * spread[:, None]).T @ design
+        return cls(calibrator, np.asarray(np.linalg.pinv(information, hermitian=True), dtype=float))
 
 
 @dataclass(frozen=True)
@@ -78,20 +79,24 @@ class Tested:
     left: Floats
     came_back: Estimate | None
     probabilities: dict[str, Floats]
-    replicates: dict[str, Replicates]
+    replicates: dict[str, Floats]  # of the AUC by method, the AUC first; the same customers for all
+
+    def auc(self, method: str) -> Estimate:
+        """Area under the ROC curve."""
+        return percentiles(self.replicates[method], len(self.left))
 
     @property
     def baseline(self) -> str:
         """The better one of what needs no learning."""
         simple = [name for name in self.probabilities if name != TREES]
-        return max(simple, key=lambda name: float(self.replicates[name].drawn["auc"][0]))
+        return max(simple, key=lambda name: float(self.replicates[name][0]))
 
     @property
     def gain(self) -> Estimate | None:
         """AUC of the trees beyond that of the baseline, with a paired interval; None where they could not learn."""
         if TREES not in self.replicates:
             return None
-        return self.replicates[TREES].gain(self.replicates[self.baseline], "auc")
+        return percentiles(self.replicates[TREES] - self.replicates[self.baseline], len(self.left))
 
     def excess(self, method: str) -> float:
         """How far in log-odds the method missed how many left, squared, less what chance explains."""
@@ -122,13 +127,13 @@ class Forecast:
     line: Line
     method: str
     tested: Tested | None
-    trees: Any | None
+    trees: Booster | None
     between: float = 0.0
 
     @property
     def probability(self) -> Floats:
         """The probability of each undecided customer."""
-        return self.line.probability(self.score)
+        return self.line.calibrator.probability(self.score)
 
     @property
     def uncertainty(self) -> Floats:
@@ -207,10 +212,14 @@ def study(log: Log, settings: Settings, asked: int) -> Leaving | LeftOut:
             missing[horizon] = found
         else:
             forecasts[horizon] = found
+    return Leaving(log, now, _with_miss(forecasts), missing, asked, settings)
+
+
+def _with_miss(forecasts: dict[int, Forecast]) -> dict[int, Forecast]:
+    """The forecasts with `between`, what all their tests together show of the miss from one period to the next."""
     excesses = [found.tested.excess(found.method) for found in forecasts.values() if found.tested]
     between = max(0.0, float(np.mean(excesses))) if excesses else 0.0
-    forecasts = {horizon: replace(found, between=between) for horizon, found in forecasts.items()}
-    return Leaving(log, now, forecasts, missing, asked, settings)
+    return {horizon: replace(found, between=between) for horizon, found in forecasts.items()}
 
 
 def forecast(moments: Moments, horizon: int) -> Forecast | LeftOut:
@@ -220,7 +229,7 @@ def forecast(moments: Moments, horizon: int) -> Forecast | LeftOut:
     if isinstance(made, LeftOut):
         return made
     tested = _tested(moments, last - timedelta(days=horizon), horizon)
-    method = tested.best if tested and tested.best in made.lines else MODEL if MODEL in made.lines else RECENCY
+    method = _chosen(made, tested)
     return Forecast(horizon, made.customers, made.scores[method], made.lines[method], method, tested, made.trees)
 
 
@@ -231,7 +240,14 @@ class _Predicted:
     customers: pl.DataFrame
     scores: dict[str, Floats]
     lines: dict[str, Line]
-    trees: Any | None
+    trees: Booster | None
+
+
+def _chosen(made: _Predicted, tested: Tested | None) -> str:
+    """The best method of the test; without a test the model that needs no learning."""
+    if tested is None:
+        return MODEL if MODEL in made.lines else RECENCY
+    return tested.best if tested.best in made.lines else RECENCY
 
 
 def _predicted(moments: Moments, day: date, horizon: int) -> _Predicted | LeftOut:
@@ -256,13 +272,11 @@ def _predicted(moments: Moments, day: date, horizon: int) -> _Predicted | LeftOu
         return LeftOut(f"Nobody who is there now can have left within {horizon} days.")
     learned = _learned(moments, before.day - step, begin, horizon)
     then, today = (_scores(at, who, horizon, learned) for at, who in ((before, earlier), (now, customers)))
-    lines = {name: line for name in then.keys() & today.keys() if (line := calibrated(then[name], outcome))}
-    if not lines:
-        return LeftOut(f"No score tells who leaves within {horizon} days.")
+    lines = {name: Line.fitted(then[name], outcome) for name in then if name in today}
     return _Predicted(customers, today, lines, learned if TREES in lines else None)
 
 
-def _learned(moments: Moments, latest: date, begin: date, horizon: int) -> Any | None:
+def _learned(moments: Moments, latest: date, begin: date, horizon: int) -> Booster | None:
     """Trees that have learned from the outcomes at `latest` and earlier cutoffs; None where there are too few."""
     rows, outcomes = [], []
     for cutoff in (latest - timedelta(days=BETWEEN * k) for k in range(MOST_CUTOFFS)):
@@ -272,16 +286,15 @@ def _learned(moments: Moments, latest: date, begin: date, horizon: int) -> Any |
             rows.append(matrix(customers))
             outcomes.append(moments.outcome(customers, cutoff, horizon))
     label = np.concatenate(outcomes) if outcomes else np.empty(0)
-    if min(label.sum(), (1 - label).sum()) < SETTINGS["min_data_in_leaf"]:
+    if min(label.sum(), (1 - label).sum()) < classification.TREES["min_data_in_leaf"]:
         return None
-    import lightgbm  # takes a second to load, and short logs do without
-
     threads = min(moments.settings.threads, 1 + len(label) // ROWS_A_THREAD)  # the trees are the same for any number
-    data = lightgbm.Dataset(np.vstack(rows), label, feature_name=list(FEATURES))
-    return lightgbm.train(SETTINGS | {"num_threads": threads}, data, ROUNDS)
+    return classification.grow(
+        np.vstack(rows), label > 0, list(FEATURES), rounds=ROUNDS, num_threads=threads, num_leaves=LEAVES
+    )
 
 
-def _scores(known: Moment, customers: pl.DataFrame, horizon: int, trees: Any | None) -> dict[str, Floats]:
+def _scores(known: Moment, customers: pl.DataFrame, horizon: int, trees: Booster | None) -> dict[str, Floats]:
     """What each method goes by, the higher the likelier to leave; log-odds where it is a probability."""
     found: dict[str, Floats] = {RECENCY: np.log1p(customers["silence"].to_numpy())}
     if known.model is not None:
@@ -289,27 +302,8 @@ def _scores(known: Moment, customers: pl.DataFrame, horizon: int, trees: Any | N
         silent = known.model.p_silent_between(np.maximum(horizon - limit, 0), horizon, x, t_x, T)
         found[MODEL] = logit(np.clip(silent, CERTAIN, 1 - CERTAIN))
     if trees is not None:
-        found[TREES] = np.asarray(trees.predict(matrix(customers), raw_score=True), dtype=float)
+        found[TREES] = classification.log_odds(trees, matrix(customers))
     return found
-
-
-def calibrated(score: Floats, outcome: Floats) -> Line | None:
-    """The line of log-odds in the score, by maximum likelihood; None where the scores are alike or separate all."""
-    from sklearn.linear_model import LogisticRegression
-
-    scale = float(score.std())
-    if scale == 0:
-        return None
-    centre = float(score.mean())
-    fitted = LogisticRegression(C=np.inf, tol=1e-10).fit(((score - centre) / scale)[:, None], outcome)
-    slope = float(fitted.coef_[0, 0]) / scale
-    coefficients = np.array([float(fitted.intercept_[0]) - slope * centre, slope])
-    probability = expit(coefficients[0] + slope * score)
-    design = np.column_stack([np.ones_like(score), score])
-    information = (design * (probability * (1 - probability))[:, None]).T @ design
-    if np.linalg.cond(information) > 1 / CERTAIN**1.5:
-        return None
-    return Line(coefficients, np.linalg.inv(information))
 
 
 def _tested(moments: Moments, day: date, horizon: int) -> Tested | None:
@@ -321,7 +315,10 @@ def _tested(moments: Moments, day: date, horizon: int) -> Tested | None:
     if min(outcome.sum(), (1 - outcome).sum()) < MINIMUM_EACH:
         return None
     probabilities = {
-        name: made.lines[name].probability(made.scores[name]) for name in (TREES, MODEL, RECENCY) if name in made.lines
+        name: made.lines[name].calibrator.probability(made.scores[name])
+        for name in (TREES, MODEL, RECENCY)
+        if name in made.lines
     }
-    replicates = scores.bootstrapped(outcome, probabilities, moments.settings.high_risk)
+    rankings = {name: Ranking(outcome, own).auc for name, own in probabilities.items()}
+    replicates = classification.bootstrap(rankings, len(outcome))
     return Tested(day, made.customers, outcome, moments.came_back(day, horizon), probabilities, replicates)

@@ -55,20 +55,20 @@ def reliability(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go
         [
             go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": theme.MUTED, "dash": "dot"}, hoverinfo="skip"),
             go.Scatter(
-                x=table["forecast"].to_list(),
-                y=table["happened"].to_list(),
+                x=table["expected"].to_list(),
+                y=table["observed"].to_list(),
                 mode="markers",
                 marker={"color": theme.BLUE, "size": 9},
                 error_y={
-                    "array": (table["high"] - table["happened"]).to_list(),
-                    "arrayminus": (table["happened"] - table["low"]).to_list(),
+                    "array": (table["high"] - table["observed"]).to_list(),
+                    "arrayminus": (table["observed"] - table["low"]).to_list(),
                     "color": theme.BLUE,
                     "thickness": 1.5,
                     "width": 0,
                 },
                 hovertext=[
-                    f"forecast {formats.share(row['forecast'])}, left "
-                    f"{formats.share(row['happened'], (row['low'], row['high']))} of {formats.count(row['customers'])}"
+                    f"forecast {formats.share(row['expected'])}, left "
+                    f"{formats.share(row['observed'], (row['low'], row['high']))} of {formats.count(row['customers'])}"
                     for row in table.iter_rows(named=True)
                 ],
                 hoverinfo="text",
@@ -81,9 +81,9 @@ def reliability(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go
         range=[-0.02, 1.02], tickvals=at, ticktext=texts, showgrid=False, title=drawing.axis_title("Forecast")
     )
     figure.update_yaxes(range=[-0.02, 1.02], tickvals=at, ticktext=texts)
-    within = table.filter(pl.col("forecast").is_between("low", "high")).height
+    within = table.filter(pl.col("expected").is_between("low", "high")).height
     spoken = [
-        f"forecast {formats.share(row['forecast'])}, outcome {formats.share(row['happened'])}"
+        f"forecast {formats.share(row['expected'])}, outcome {formats.share(row['observed'])}"
         for row in table.iter_rows(named=True)
     ]
     return drawing.finished(

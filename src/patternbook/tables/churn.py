@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 from great_tables import GT
 
-from patternbook.analysis.churn import methods as compared
 from patternbook.analysis.leaving import Forecast
 from patternbook.formats import Formats
 from patternbook.tables import Column, table
@@ -28,8 +27,8 @@ def horizons(found: pl.DataFrame, formats: Formats) -> GT:
     return table("churn-horizons", shown, columns, formats, note)
 
 
-def methods(forecast: Forecast, formats: Formats) -> GT:
-    """The ways of telling who leaves, by how well they did."""
+def methods(compared: pl.DataFrame, forecast: Forecast, formats: Formats) -> GT:
+    """The ways of telling who leaves, by how well they did (`churn.methods`)."""
     tested = forecast.tested
     assert tested is not None
     columns = {
@@ -49,7 +48,7 @@ def methods(forecast: Forecast, formats: Formats) -> GT:
         f"left within {forecast.horizon} days; {formats.share(float(tested.left.mean()))} did. Learned and calibrated "
         "before that day; 95% intervals by bootstrap over customers."
     )
-    return table("churn-methods", compared(tested), columns, formats, note)
+    return table("churn-methods", compared, columns, formats, note)
 
 
 def matrix(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> GT:
