@@ -1,0 +1,372 @@
+"""What actions earn: against brute force, without effect, at break-even; overlapping audiences; what a test is worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patternbook.analysis import audiences, roi, segmentation
+from patternbook.analysis.audiences import Audience, Log
+from patternbook.analysis.experiments import Design
+from patternbook.analysis.measure import LeftOut
+from patternbook.analysis.period import Period
+from patternbook.analysis.roi import Action, Case, Terms
+from patternbook.errors import UserError
+from patternbook.formats import Formats
+from patternbook.params import ROI_ACTIONS, SEGMENT_RULES, params_from
+
+TERMS = Terms(margin=0.3, discount_rate=0.1, reach=0.8, fade=0.2, correlation=0.3, acquisition_cost=30)
+US = Formats("USD", "en_US")
+YEAR = Period(date(2024, 1, 1), date(2024, 12, 31))
+RULES = [segmentation.Rule(**rule.model_dump()) for rule in SEGMENT_RULES]
+
+
+def act(effect: tuple[float, float, float], **changed: object) -> Action:
+    low, likely, high = effect
+    plain = Action("win_back", low, likely, high, "test", 0.5, 0.1, 0.6, 1000.0, "low", "start")
+    return replace(plain, **changed)  # type: ignore[arg-type]
+
+
+def people(n: int = 2000, a_day: float = 20, seed: int = 0, share: float = 0.2) -> Audience:
+    rng = np.random.default_rng(seed)
+    bought = rng.random(n) < share
+    past = pl.DataFrame(
+        {
+            "customer_id": np.arange(n),
+            "begins": [date(2024, 12, 3)] * n,
+            "bought": bought,
+            "revenue": np.where(bought, rng.lognormal(4, 0.8, n), 0.0),
+            "before": np.where(rng.random(n) < share, 50.0, 0.0),
+        }
+    )
+    return Audience("win_back", pl.DataFrame({"customer_id": np.arange(500)}), a_day, past, 28)
+
+
+def case(effect: tuple[float, float, float] = (0.0, 0.1, 0.4), **changed: object) -> Case:
+    return Case(act(effect, **changed), people(), TERMS)
+
+
+amounts = st.floats(0, 50)
+shares = st.floats(0, 1)
+
+
+@given(amounts, shares, shares, st.floats(0, 5000))
+def test_without_an_effect_the_profit_is_minus_the_cost(
+    contact_cost: float, discount: float, redemption: float, setup: float
+) -> None:
+    one = case((0, 0, 0), contact_cost=contact_cost, discount=discount, redemption=redemption, setup_cost=setup)
+    spend = one.audience.spend
+    to_those_who_buy_anyway = one.yearly_contacts * spend * redemption * discount
+    paid = setup + one.yearly_contacts * contact_cost + to_those_who_buy_anyway
+    assert one.cash(0.0, spend, roi.FIRST_YEAR) == pytest.approx(-paid)
+    assert one.cost(0.0, spend) == pytest.approx(paid)
+
+
+def test_without_an_effect_every_draw_loses_exactly_its_cost() -> None:
+    found = roi.simulate({"win_back": case((0, 0, 0))}, 200)
+    np.testing.assert_allclose(found.profit, -found.cost, rtol=1e-12)
+    assert roi.below_zero(found.profit).value == 1
+
+
+def test_money_is_that_of_a_count_month_by_month() -> None:
+    one, effect = case(), 0.3
+    spend, cash, worth, paid_back = one.audience.spend, -1000.0, -1000.0, math.inf
+    first_year = None
+    for month in range(36):
+        contacts = 0.8 * (max(500, 20 * 365.25 / 12) if month == 0 else 20 * 365.25 / 12)
+        now = effect * 0.8 ** (month // 12)
+        bought_more, bought = contacts * spend * now, contacts * spend * (1 + now)
+        earned = 0.3 * bought_more - 0.1 * 0.6 * bought - 0.5 * contacts
+        cash, worth = cash + earned, worth + earned / 1.1 ** ((month + 0.5) / 12)
+        paid_back = min(paid_back, month + 1 if cash >= 0 else math.inf)
+        first_year = cash if month == 11 else first_year
+    certain = replace(one, action=replace(one.action, low=effect, likely=effect, high=effect))
+    drawn = roi.simulate({"win_back": certain}, 200)
+    assert certain.cash(effect, spend, roi.FIRST_YEAR) == pytest.approx(first_year)
+    assert certain.cash(effect, spend, roi.discounts(0.1)) == pytest.approx(worth)
+    assert float(np.median(drawn.payback)) == paid_back
+    assert drawn.running["realistic"][36] == pytest.approx(cash, rel=0.05)
+
+
+def test_mean_of_the_simulation_is_the_closed_form() -> None:
+    both = {"win_back": case(), "onboarding": case((-0.1, 0.05, 0.2), name="onboarding")}
+    drawn = roi.simulate(both, 1000)
+    rows, columns = drawn.profit.mean(axis=1), drawn.profit.mean(axis=0)  # draws of data and of effects, crossed
+    error = math.sqrt(rows.var() / len(rows) + columns.var() / len(columns))
+    assert abs(drawn.profit.mean() - roi.expected_profit(both)) < 4 * error
+
+
+@given(st.floats(-0.5, 0.2), st.floats(0, 0.3), st.floats(0, 0.5))
+def test_effects_follow_the_pert_distribution(low: float, up: float, further: float) -> None:
+    likely = max(low, 0) + up
+    action = act((low, likely, likely + further))
+    drawn = action.effect_at((np.arange(4000) + 0.5) / 4000)
+    assert drawn.min() >= low - 1e-12
+    assert drawn.max() <= likely + further + 1e-12
+    assert drawn.mean() == pytest.approx((low + 4 * likely + likely + further) / 6, abs=1e-3)
+
+
+def test_correlated_effects_spread_the_programme() -> None:
+    names = list(roi.LABELS)[:4]
+    widths = []
+    for correlation in (0.0, 0.9):
+        cases = {
+            name: replace(case(), action=act((0, 0.1, 0.4), name=name), terms=TERMS._replace(correlation=correlation))
+            for name in names
+        }
+        widths.append(float(roi.simulate(cases, 500).profit.std()))
+    assert widths[1] > 1.4 * widths[0]
+
+
+def test_break_even_and_highest_contact_cost_earn_nothing() -> None:
+    one = case((0.2, 0.5, 0.8))
+    assert one.break_even is not None
+    assert one.cash(one.break_even, one.audience.spend, roi.FIRST_YEAR) == pytest.approx(0, abs=1e-6)
+    dearer = replace(one, action=replace(one.action, contact_cost=one.highest_contact_cost))
+    assert roi.expected_profit({"win_back": dearer}) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_discount_above_the_margin_never_breaks_even() -> None:
+    assert case(discount=0.6, redemption=0.5).break_even is None
+
+
+def test_percentiles_are_ordered_and_lie_in_their_intervals() -> None:
+    table = roi.scenarios(roi.simulate({"win_back": case((0, 0.3, 0.9))}, 500))
+    for name in ("net_profit", "roi", "npv_3y"):
+        assert table[name].is_sorted()
+        assert (table[f"{name}_low"] <= table[name]).all()
+        assert (table[name] <= table[f"{name}_high"]).all()
+
+
+def test_what_never_pays_back_says_so() -> None:
+    found = {one.name: one for one in roi.measures(roi.simulate({"win_back": case((0, 0, 0))}, 200))}
+    for scenario in roi.SCENARIOS:
+        payback = found[f"payback_months_{scenario}"]
+        assert (payback.value, payback.interval) == (None, None)
+        assert payback.reason
+
+
+def test_an_action_that_costs_nothing_has_no_return_on_cost() -> None:
+    free = roi.simulate({"win_back": case(contact_cost=0.0, discount=0.0, setup_cost=0.0)}, 200)
+    found = {one.name: one for one in roi.measures(free)}
+    assert found["roi_realistic"].value is None
+    assert "costs nothing" in str(found["roi_realistic"].reason)
+    assert found["payback_months_realistic"].value == 1
+
+
+def test_without_an_action_every_finding_has_a_reason() -> None:
+    found = roi.measures(LeftOut("No."))
+    assert all(one.value is None and one.reason == "No." for one in found)
+    assert {
+        f"{kind}_{name}" for kind in ("net_profit", "roi", "payback_months", "npv_3y") for name in roi.SCENARIOS
+    } < {one.name for one in found}
+
+
+def test_the_programme_holds_what_is_worth_its_money() -> None:
+    cases = {"win_back": case((0, 0, 0.01)), "onboarding": case((0.3, 0.5, 0.8), name="onboarding")}
+    tests = {name: roi.test_first(one, Design(), 14, 182, 0) for name, one in cases.items()}
+    assert {name: one.decision for name, one in tests.items()} == {"win_back": "no go", "onboarding": "go"}
+    found = roi.programme(cases, tests, 200)
+    assert isinstance(found, roi.Simulated)
+    assert list(found.cases) == ["onboarding"]
+    assert isinstance(roi.programme({"win_back": cases["win_back"]}, tests, 200), LeftOut)
+
+
+def test_information_is_worth_what_brute_force_says() -> None:
+    one = case((0.0, 0.3, 1.0), setup_cost=0.0, contact_cost=0.8)
+    design = Design()
+    control, enrolment = roi.feasible(one, design, 14, 182)
+    assert enrolment is not None
+    rng, n = np.random.default_rng(4), 4000
+    effect, seen_of = one.action.effect_at(rng.random(n)), roi.effect_error(one, design, control)
+    seen = effect + seen_of * rng.standard_normal(n)
+    prior = one.action.effect_at((np.arange(2000) + 0.5) / 2000)
+    likelihood = np.exp(-0.5 * ((seen[:, None] - prior) / seen_of) ** 2)
+    believed = (likelihood * prior).sum(axis=1) / likelihood.sum(axis=1)
+    money = np.asarray(one.per_contact(effect, one.audience.spend))
+    later = (1 - (enrolment + 28) / 365.25) * one.yearly_contacts * money
+    goes_on = np.asarray(one.per_contact(believed, one.audience.spend)) > 0
+    trial = control * money.mean() + (later * goes_on)
+    found = roi.test_first(one, design, 14, 182, 0)
+    assert abs(found.test - trial.mean()) < 4 * (later * goes_on).std() / math.sqrt(n) + 5
+    assert 0.2 < goes_on.mean() < 0.9
+    assert found.perfect >= 0
+
+
+def test_a_test_that_costs_more_than_it_tells_is_not_made() -> None:
+    one = case((0.0, 0.45, 1.0))
+    assert roi.test_first(one, Design(), 14, 182, cost=0).test - 1e6 == pytest.approx(
+        roi.test_first(one, Design(), 14, 182, cost=1e6).test
+    )
+    assert roi.test_first(one, Design(), 14, 182, cost=1e6).decision != "test first"
+
+
+def test_the_tornado_is_widest_for_what_matters_most() -> None:
+    table = roi.tornado({"win_back": case((0.0, 0.3, 1.0))}, 0.25)
+    assert table["width"].is_sorted(descending=True)
+    assert table["assumption"][0] == "Win back those we may lose: effect"
+    margin = table.filter(pl.col("assumption") == "Margin").row(0, named=True)
+    cases = {"win_back": replace(case((0.0, 0.3, 1.0)), terms=TERMS._replace(margin=0.3 * 1.25))}
+    assert margin["high"] == pytest.approx(roi.expected_profit(cases))
+
+
+def test_amounts_in_lakh_and_crore() -> None:
+    table = roi.assumptions([act((0, 0.1, 0.2), setup_cost=1234567.0)], TERMS, ("a", "b"), Formats("INR", "en_IN"))
+    assert "₹12,34,567 set-up" in table["value"][-1]
+
+
+# Audiences ---------------------------------------------------------------------------------------------------------
+
+
+def log(seed: int = 0, customers: int = 400) -> Log:
+    """A shop of a year: visits, some with a cart, some with an order on the same day."""
+    rng = np.random.default_rng(seed)
+    n = customers * 12
+    day = rng.integers(0, 366, n)
+    who = rng.integers(0, customers, n)
+    at = [datetime(2024, 1, 1, 12) + timedelta(days=int(one)) for one in day]
+    carts = (rng.random(n) < 0.4).astype(int)
+    sessions = pl.DataFrame({"customer_id": who, "started_at": at, "carts": carts})
+    bought = rng.random(n) < 0.15
+    orders = pl.DataFrame({"customer_id": who, "ordered_at": at, "units": 1, "revenue": rng.lognormal(3, 1, n)})
+    return Log.of(orders.filter(bought), sessions, YEAR, "UTC")
+
+
+def members(of: Log) -> dict[str, audiences.Members]:
+    return audiences.members_of(of, "Can't lose them", RULES, 50)
+
+
+def test_open_carts_are_those_of_a_brute_force() -> None:
+    shop = log()
+    for day in (date(2024, 3, 1), date(2024, 12, 31)):
+        expected = set()
+        for customer in range(400):
+            carts = [
+                visited
+                for who, visited in shop.visits.filter(pl.col("carts") > 0).select("customer_id", "day").iter_rows()
+                if who == customer and timedelta(0) <= day - visited < timedelta(days=7)
+            ]
+            orders = [
+                ordered
+                for who, ordered in shop.orders.select("customer_id", "day").iter_rows()
+                if who == customer and ordered <= day
+            ]
+            if carts and all(ordered < max(carts) for ordered in orders):
+                expected.add(customer)
+        found = members(shop)["abandoned_cart"](day)
+        assert isinstance(found, pl.DataFrame)
+        assert set(found["customer_id"]) == expected
+
+
+def test_newcomers_are_seen_for_the_first_time_in_the_week() -> None:
+    shop = log()
+    found = members(shop)["onboarding"](date(2024, 1, 7))
+    assert isinstance(found, pl.DataFrame)
+    assert set(found["customer_id"]) == set(shop.visits.filter(pl.col("day") <= date(2024, 1, 7))["customer_id"])
+
+
+def test_the_past_is_what_would_have_been_done_then() -> None:
+    """Nothing that happened after a window may change who is in its audience."""
+    shop = log()
+    until = date(2024, 11, 5)
+    earlier = replace(
+        shop, orders=shop.orders.filter(pl.col("day") <= until), visits=shop.visits.filter(pl.col("day") <= until)
+    )
+    for name, rule in members(shop).items():
+        now, then = rule(until), members(earlier)[name](until)
+        assert isinstance(now, pl.DataFrame)
+        assert isinstance(then, pl.DataFrame)
+        assert now["customer_id"].sort().to_list() == then["customer_id"].sort().to_list()
+
+
+def test_outcomes_are_counted_in_the_window_alone() -> None:
+    shop = log()
+    found = audiences.audience("abandoned_cart", members(shop)["abandoned_cart"], shop, 28, 10)
+    assert isinstance(found, Audience)
+    assert found.past["begins"].unique().sort().to_list() == [date(2024, 10, 8), date(2024, 11, 5), date(2024, 12, 3)]
+    for customer, begins, bought, revenue, before in found.past.head(60).iter_rows():
+        own = shop.orders.filter(pl.col("customer_id") == customer)
+        within = own.filter((pl.col("day") > begins) & (pl.col("day") <= begins + timedelta(days=28)))
+        past = own.filter((pl.col("day") <= begins) & (pl.col("day") > begins - timedelta(days=28)))
+        assert (bought, revenue) == (within.height > 0, pytest.approx(within["revenue"].sum()))
+        assert before == pytest.approx(past["revenue"].sum())
+
+
+def test_errors_count_people_not_windows() -> None:
+    once = people(400)
+    thrice = replace(once, past=pl.concat([once.past] * 3))
+    assert thrice.error("revenue") == pytest.approx(once.error("revenue"))
+    assert thrice.buyers.interval == pytest.approx(once.buyers.interval)
+
+
+def test_nobody_is_in_two_audiences() -> None:
+    shop = log()
+    whole = audiences.all_of(members(shop), ["abandoned_cart", "onboarding"], shop, 28, 10)
+    cart = whole["abandoned_cart"]
+    assert isinstance(cart, Audience)
+    third = cart.now.height // 3
+    copy = replace(cart, action="win_back", now=cart.now.head(third), past=cart.past.head(100))
+    found = audiences.apart({"a": copy, "b": cart}, ["a", "b"], 5)
+    assert isinstance(found["b"], Audience)
+    assert set(found["b"].now["customer_id"]).isdisjoint(copy.now["customer_id"])
+    assert found["b"].now.height == cart.now.height - third
+    assert found["b"].past.height == cart.past.height - 100
+    assert found["b"].a_day == pytest.approx(cart.a_day * found["b"].now.height / cart.now.height)
+
+
+def test_parts_that_the_data_do_not_allow_say_why() -> None:
+    shop = log()
+    short = replace(shop, period=Period(date(2024, 12, 1), date(2024, 12, 31)))
+    no_carts = replace(shop, visits=shop.visits.with_columns(carts=0))
+    none = audiences.audience("win_back", lambda _: pl.DataFrame(schema={"customer_id": pl.Int64}), shop, 28, 10)
+    reasons = [
+        audiences.audience("onboarding", members(short)["onboarding"], short, 28, 10),
+        audiences.audience("abandoned_cart", members(no_carts)["abandoned_cart"], no_carts, 28, 10),
+        none,
+    ]
+    assert all(isinstance(one, LeftOut) and one.reason.endswith(".") for one in reasons)
+
+
+def test_an_unknown_segment_is_named() -> None:
+    with pytest.raises(UserError, match=r"roi\.segment.*'Nobody'.*Champions"):
+        audiences.members_of(log(), "Nobody", RULES, 50)
+
+
+# Parameters --------------------------------------------------------------------------------------------------------
+
+
+def given_roi(**values: object) -> object:
+    return params_from({"run": "x", "source": {"kind": "simulated"}, "roi": values}, "p.yaml").roi
+
+
+def test_one_key_of_an_action_may_be_given() -> None:
+    found = given_roi(actions={"win_back": {"contact_cost": 2}})
+    assert found.actions["win_back"].contact_cost == 2  # type: ignore[attr-defined]
+    assert found.actions["win_back"].effect == ROI_ACTIONS["win_back"].effect  # type: ignore[attr-defined]
+    assert found.actions["bundle"] == ROI_ACTIONS["bundle"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        ({"low": 0, "likely": -0.1, "high": 0.2, "source": "x"}, "likely"),
+        ({"low": 0, "likely": 0.1, "high": 1.5, "source": "x"}, "high"),
+        ({"low": 0.2, "likely": 0.1, "high": 0.3, "source": "x"}, "must not fall"),
+        ({"low": 0, "likely": 0.1, "high": 0.3}, "source"),
+    ],
+)
+def test_effects_that_are_none_are_refused(effect: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        given_roi(actions={"win_back": {"effect": effect}})
+
+
+def test_an_unknown_action_is_refused() -> None:
+    with pytest.raises(UserError, match="win_back"):
+        given_roi(actions={"win_bak": {"contact_cost": 2}})
