@@ -1,4 +1,4 @@
-"""What actions earn: against brute force, without effect, at break-even; overlapping audiences; what a test is worth."""
+"""What actions earn: against brute force, at zero effect and break-even; overlapping audiences; worth of a test."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def test_errors_count_people_not_windows() -> None:
 
 
 def test_nobody_is_in_two_audiences() -> None:
-    shop = log()
+    shop = log(customers=1200)
     whole = audiences.all_of(members(shop), ["abandoned_cart", "onboarding"], shop, 28, 10)
     cart = whole["abandoned_cart"]
     assert isinstance(cart, Audience)
