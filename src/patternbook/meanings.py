@@ -58,6 +58,25 @@ def _monthly(column: str, meaning: str, unit: Unit) -> dict[str, Meaning]:
     }
 
 
+_COMPARED = {
+    "control_people": Meaning("people in the control group", "count"),
+    "treated_people": Meaning("people in the arm", "count"),
+    "control": Meaning("the metric in the control group", "number"),
+    "treated": Meaning("the metric in the arm", "number"),
+    "difference": Meaning("treated − control", "number"),
+    **_ends("difference", "number"),
+    "relative": Meaning("treated ÷ control − 1; null where one is not positive", "share"),
+    **_ends("relative", "share"),
+    "p": Meaning("two-sided p-value of no difference", "number"),
+    "always_low": Meaning("lower end of the interval that holds at any look", "number"),
+    "always_high": Meaning("upper end of it", "number"),
+    "always_p": Meaning("p-value that holds at any look", "number"),
+    "cuped": Meaning("difference with CUPED; null where nothing is known from before", "number"),
+    **_ends("cuped", "number"),
+    "variance_left": Meaning("variance of cuped ÷ variance of difference", "share"),
+    "p_adjusted": Meaning("p, corrected for all rows of the experiment (Benjamini–Hochberg)", "number"),
+}
+
 RESULT_TABLES: dict[str, ResultTable] = {
     "basket.pairs": ResultTable(
         "one row a pair of products, categories or brands that are bought together more often than by chance; at most "
@@ -259,6 +278,37 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "views": Meaning("view events", "count"),
             "revenue": Meaning("sum of amounts, net of returns", "currency"),
             "share": Meaning("its share of all revenue (of all views)", "share"),
+        },
+    ),
+    "experiments.arms": ResultTable(
+        "one row an arm of a finished experiment",
+        {
+            "experiment": Meaning("its name"),
+            "arm": Meaning("the arm"),
+            "people": Meaning("people in it", "count"),
+            "share": Meaning("their part of all people of the experiment", "share"),
+            "planned": Meaning("the part that was planned", "share"),
+            "p": Meaning("p-value of the sample-ratio test; below 0.001 assignment went wrong", "number"),
+        },
+    ),
+    "experiments.readout": ResultTable(
+        "one row an arm and metric of a finished experiment, against its control group",
+        {
+            "experiment": Meaning("its name"),
+            "arm": Meaning("the arm"),
+            "metric": Meaning("the metric"),
+            **_COMPARED,
+        },
+    ),
+    "experiments.segments": ResultTable(
+        "one row an arm and segment of a finished experiment, by its first metric, against its control group",
+        {
+            "experiment": Meaning("its name"),
+            "arm": Meaning("the arm"),
+            "segment": Meaning("the segment; none with fewer people in an arm than privacy.minimum_group"),
+            "metric": Meaning("the metric"),
+            **_COMPARED,
+            "differ": Meaning("p-value of the same relative effect in all segments (Cochran's Q)", "number"),
         },
     ),
     "experiments.designs": ResultTable(

@@ -555,6 +555,36 @@ ActionName = Literal["win_back", "high_intent", "cross_sell", "onboarding", "aba
 NO_STUDY = "assumption of the software, no study behind it; replace it by what the shop's own experiment shows"
 
 
+class Readout(Section):
+    """A finished experiment: a file with one row a person, and what its columns are.
+
+    `before` names, by metric, the column of the same before the experiment; `ratios` numerator and denominator;
+    `shares` the planned part of each arm (equal where none are given).
+    """
+
+    name: str = Field(min_length=1, max_length=60)
+    file: str
+    arm: str
+    control: str
+    metrics: tuple[str, ...] = Field(min_length=1)
+    before: dict[str, str] = {}
+    ratios: dict[str, tuple[str, str]] = {}
+    segment: str | None = None
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+
+    @model_validator(mode="after")
+    def _before_is_of_a_metric(self) -> Readout:
+        unknown = sorted(self.before.keys() - set(self.metrics))
+        if unknown:
+            raise ValueError(f"before: {unknown[0]!r} is none of the metrics {', '.join(self.metrics)}")
+        return self
+
+    @property
+    def path(self) -> Path:
+        """The file; a relative one starts at the project's root."""
+        return project_root() / Path(self.file).expanduser()
+
+
 class Experiments(Section):
     """07_experiments: what an experiment must be able to see, how it is stopped, how often it is simulated."""
 
@@ -567,6 +597,7 @@ class Experiments(Section):
     longest_days: int = Field(182, ge=14, le=728)  # of enrolment; a longer test answers too late
     cost: float = Field(0, ge=0)  # of running a test, in the currency, beside what the contacts cost
     simulations: int = Field(4000, ge=200, le=100_000)  # a rate of 5 % is then known to 0.7 points
+    readouts: tuple[Readout, ...] = ()  # finished experiments to read
 
     @model_validator(mode="after")
     def _enrolment_has_room(self) -> Experiments:

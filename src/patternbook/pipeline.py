@@ -88,7 +88,7 @@ NOTEBOOKS = (
     ),
     Notebook(
         "07_experiments",
-        reads=("currency", "report", "privacy", "economics", "segmentation", "experiments", "roi"),
+        reads=("source", "currency", "report", "privacy", "economics", "segmentation", "experiments", "roi"),
         after=("01_compaction",),
     ),
     Notebook(
@@ -200,6 +200,15 @@ def input_files(params: Params) -> list[Path]:
     return params.source.matches()
 
 
+def readout_files(params: Params) -> list[Path]:
+    """The files of finished experiments. Raises UserError where one is missing."""
+    files = [readout.path for readout in params.experiments.readouts]
+    for number, file in enumerate(files):
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; set experiments.readouts.{number}.file to where it lies")
+    return files
+
+
 def written_to(params: Params) -> list[Path]:
     """The folders that a run writes into; the disk of each must let it."""
     paths = RunPaths.of(params.run)
@@ -299,6 +308,8 @@ class _Graph:
         files = [notebook.file, *source_files(notebook_code(notebook.file)), *upstream]
         if notebook.compacts:
             files += self.inputs
+        if "experiments" in notebook.reads:
+            files += readout_files(self.params)
         return self._step(
             notebook.name, lambda: self._execute(notebook), notebook.reads, files, self._products(notebook)
         )

@@ -65,6 +65,7 @@ def errors(found: dict[str, Rates], alpha: float, formats: Formats) -> go.Figure
     labels = [LABELS[name] for name in names]
     drawing.labelled_bars(figure, labels, [rate.value for rate in rates], texts, colours, bounds)
     figure.add_vline(x=alpha, line={"color": theme.MUTED, "dash": "dot"})
+    drawing.labels_at_left(figure)
     figure.update_xaxes(visible=False, range=[0, 1.1 * max(alpha, *(rate.high or 0 for rate in rates))])
     return drawing.finished(
         figure,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,6 +145,18 @@ def customers_table(world: World) -> pl.DataFrame:
         names_at(ARMS, row).alias(f"arm_{campaign.name}")
         for row, campaign in zip(customers.arms, world.behaviour.campaigns, strict=True)
     )
+
+
+def campaigns(folder: Path) -> Iterator[tuple[str, date, date, pl.DataFrame]]:
+    """The randomised campaigns of a market that was written to `folder`: name, first and last day, who was assigned.
+
+    The frame has customer_id, arm (null: not part of it) and segment, as the shop's own list of the campaign would.
+    """
+    planted = json.loads((folder / "truth.json").read_text("utf-8"))["planted"]
+    customers = pl.read_parquet(folder / "truth_customers.parquet")
+    for one in planted["campaigns"]:
+        name, begins, ends = one["name"], date.fromisoformat(one["from"]), date.fromisoformat(one["to"])
+        yield name, begins, ends, customers.select("customer_id", pl.col(f"arm_{name}").alias("arm"), "segment")
 
 
 def products_table(world: World) -> pl.DataFrame:

@@ -64,3 +64,35 @@ def scenarios(frame: pl.DataFrame, trials: Trials, formats: Formats) -> GT:
         "power: with the likely one."
     )
     return table("experiment-scenarios", frame, columns, formats, note)
+
+
+def readout(effects: pl.DataFrame, arms: pl.DataFrame, formats: Formats) -> GT:
+    """What each arm changed, on every metric."""
+    columns = {
+        "experiment": Column("Experiment"),
+        "arm": Column("Arm"),
+        "metric": Column("Metric"),
+        "control": Column("Control", "number"),
+        "treated": Column("Arm's", "number"),
+        "difference": Column("Difference (95% interval)", "number", ("difference_low", "difference_high")),
+        "always": Column("Always valid"),
+        "cuped": Column("With CUPED", "number", ("cuped_low", "cuped_high")),
+        "p_adjusted": Column("p, corrected", "number"),
+    }
+    shown = effects.with_columns(
+        pl.Series(
+            "always",
+            [
+                f"{formats.value(low, 'number')} to {formats.value(high, 'number')}"
+                for low, high in effects.select("always_low", "always_high").iter_rows()
+            ],
+        )
+    )
+    if effects["cuped"].null_count() == effects.height:
+        del columns["cuped"]
+    note = (
+        f"{formats.count(arms['people'].sum())} people. Ratios by the delta method. Always valid: holds however often "
+        "one has looked. CUPED: with what each person did before. p: corrected for all rows of an experiment "
+        "(Benjamini–Hochberg)."
+    )
+    return table("experiment-readout", shown, columns, formats, note)
