@@ -78,6 +78,55 @@ _COMPARED = {
 }
 
 RESULT_TABLES: dict[str, ResultTable] = {
+    "basket.brands": ResultTable(
+        "one row a scope: products of other categories beside a basket's dearest product (same), or in later baskets "
+        "than the customer's first (later)",
+        {
+            "scope": Meaning("same or later"),
+            "accessories": Meaning("products of other categories compared", "count"),
+            "customers": Meaning("customers who bought them", "count"),
+            "same": Meaning("share of them of the main product's brand", "share"),
+            "expected": Meaning("share expected by the brand's share in each one's category, itself left out", "share"),
+            "lift": Meaning("same ÷ expected; null where too few", "factor"),
+            **_ends("lift", "factor"),
+        },
+    ),
+    "basket.bundles": ResultTable(
+        "one row a bundle of two or three products of pairs that are kept: the cheapest is offered with the rest",
+        {
+            "size": Meaning("products of the bundle", "count"),
+            "item_1": Meaning("product_id of the dearest"),
+            "item_2": Meaning("product_id of the other one of the rest; null in a bundle of two"),
+            "added": Meaning("product_id of the one that is offered"),
+            "rest": Meaning("names of the rest"),
+            "offered": Meaning("name of the one that is offered"),
+            "baskets_rest": Meaning("baskets with the rest", "count"),
+            "baskets_all": Meaning("baskets with all of it", "count"),
+            "customers": Meaning("customers who bought all of it", "count"),
+            "attach": Meaning("baskets_all ÷ baskets_rest", "share"),
+            **_ends("attach", "share"),
+            "value": Meaning("mean revenue of the offered product in a basket that holds it", "currency"),
+            "margin": Meaning("expected incremental margin of the offer over the baskets of the data", "currency"),
+            **_ends("margin", "currency"),
+            "bearable": Meaning("discount on the offered product at which the offer brings nothing", "share"),
+        },
+    ),
+    "basket.check": ResultTable(
+        "one row a task and method: how well it recommends on later baskets",
+        {
+            "task": Meaning("product (what else is in the basket) or customer (what is new to them in the next one)"),
+            "method": Meaning("also bought (ours), or one of three simpler ones"),
+            "queries": Meaning("lists that were checked", "count"),
+            "customers": Meaning("customers whose baskets these are", "count"),
+            "hit_rate": Meaning("share of lists that hold something that is bought", "share"),
+            **_ends("hit_rate", "share"),
+            "mrr": Meaning("mean of 1 ÷ rank of the first that is bought; 0 where none is", "number"),
+            **_ends("mrr", "number"),
+            "ndcg": Meaning("mean normalised discounted cumulative gain", "number"),
+            **_ends("ndcg", "number"),
+            "coverage": Meaning("share of all products that are in some list", "share"),
+        },
+    ),
     "basket.pairs": ResultTable(
         "one row a pair of products, categories or brands that are bought together more often than by chance; at most "
         "the thousand leading ones of each",
@@ -104,6 +153,18 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "q_value": Meaning("the same, adjusted by Benjamini–Hochberg over all pairs tested", "share"),
             "stock_ab": Meaning("units of B in baskets with both ÷ units of A in all baskets", "number"),
             "stock_ba": Meaning("units of A in baskets with both ÷ units of B in all baskets", "number"),
+        },
+    ),
+    "basket.recommendations": ResultTable(
+        "one row a product and a companion to show beside it, the ten best that enough customers bought with it",
+        {
+            "product_id": Meaning("the product"),
+            "name": Meaning("its name"),
+            "rank": Meaning("place in the list", "count"),
+            "other_id": Meaning("product_id of the companion"),
+            "other_name": Meaning("its name"),
+            "score": Meaning("share of the product's baskets with the companion, shrunk to its popularity", "share"),
+            "baskets": Meaning("baskets with both", "count"),
         },
     ),
     "churn.horizons": ResultTable(

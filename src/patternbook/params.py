@@ -513,9 +513,9 @@ class Basket(Section):
 
     `unit`: an order; a session with what it bought or put into the cart; or all that a known customer bought on one
     local day. `exclude_products` are ids, as the source writes them, of what is no product, such as postage.
-    `uptake` is the share of buyers of the rest of a bundle who add the missing product because it is offered;
-    `discount` is taken off that product, also for those who would have bought it anyway. Both are assumptions, with
-    their `source`.
+    `uptake` is the share of those who take the rest of a bundle, and would not add the missing product, who do so
+    because it is offered; `discount` is taken off that product, also for those who would have bought it anyway. Both
+    are assumptions, with their `source`.
     """
 
     unit: Literal["order", "session", "customer_day"] = "order"
@@ -526,7 +526,7 @@ class Basket(Section):
     false_discovery_rate: float = Field(0.05, gt=0, lt=1)
     prior_baskets: float = Field(1.0, gt=0, le=1000)  # a pair starts as if seen in that many baskets, as many expected
     uptake: Share = 0.03
-    discount: Share = 0.05
+    discount: Share = 0.0
     source: str = "default of the software; an experiment measures the shop's own uptake"
     test_share: float = Field(0.3, gt=0, lt=1)  # of the baskets, the latest: recommendations are checked on them
 

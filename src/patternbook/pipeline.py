@@ -73,7 +73,7 @@ NOTEBOOKS = (
         reads=("currency", "report", "privacy", "segmentation"),
         after=("01_compaction", "08_lifetime_churn"),
     ),
-    Notebook("05_basket", reads=("currency", "privacy", "basket"), after=("01_compaction",)),
+    Notebook("05_basket", reads=("currency", "privacy", "economics", "basket"), after=("01_compaction",)),
     Notebook(
         "04_propensity",
         reads=("currency", "privacy", "propensity"),

@@ -1,4 +1,4 @@
-"""Intervals: Wilson's for shares of people, a bootstrap by cluster for ratios of totals such as revenue per order."""
+"""Intervals: Wilson's for shares of people, a bootstrap by cluster for ratios of totals and for means."""
 
 from __future__ import annotations
 
@@ -97,6 +97,52 @@ def ratio_of_totals(totals: npt.ArrayLike, powers: Sequence[int], *, seed: int =
     quantiles = np.quantile(_studentised(groups, power, rng), [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2])
     low, high = value * np.exp(-quantiles * error)
     return Estimate(value, float(low), float(high), n)
+
+
+def mean_by_cluster(totals: npt.ArrayLike, *, seed: int = 0) -> Estimate | None:
+    """Mean of what may be negative, such as a paired difference, with a 95 % interval by cluster.
+
+    `totals` has one row a cluster: the sum of its values, and how many they are (or their weight). None where nothing
+    is counted; no interval below `MIN_CLUSTERS` clusters. The interval is a studentised bootstrap with Poisson(1)
+    weights by cluster and the standard error of a ratio, as in `ratio_of_totals`, but of the mean itself.
+    """
+    clusters = np.asarray(totals, dtype=float)
+    clusters = clusters[clusters[:, 1] > 0]
+    n = len(clusters)
+    if not n:
+        return None
+    total, count = clusters.sum(axis=0)
+    value = float(total / count)
+    if n < MIN_CLUSTERS:
+        return Estimate(value, None, None, n)
+    rng = np.random.default_rng(seed)
+    groups = _pooled(clusters, rng)
+    moments = np.column_stack([groups, groups[:, 0] ** 2, groups[:, 0] * groups[:, 1], groups[:, 1] ** 2])
+    error = float(_error_of_mean(moments.sum(axis=0)[None, :])[0])
+    if error < 1e-12:  # every cluster has the same mean
+        return Estimate(value, value, value, n)
+    drawn = np.concatenate(
+        [
+            _studentised_mean(POISSON[rng.integers(0, len(POISSON), (CHUNK, len(groups)), np.uint16)] @ moments, value)
+            for _ in range(REPLICATES // CHUNK)
+        ]
+    )
+    upper, lower = np.quantile(drawn[np.isfinite(drawn)], [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2])
+    return Estimate(value, float(value - upper * error), float(value - lower * error), n)
+
+
+def _error_of_mean(moments: Floats) -> Floats:
+    """Standard errors of s/n, one a row of the sums of s, n, s², s·n and n² over clusters (Cochran 1977, chapter 6)."""
+    s, n, s_s, s_n, n_n = moments.T
+    mean = s / n
+    error: Floats = np.sqrt(np.maximum(s_s - 2 * mean * s_n + mean**2 * n_n, 0)) / n
+    return error
+
+
+def _studentised_mean(moments: Floats, value: float) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        replicates: Floats = (moments[:, 0] / moments[:, 1] - value) / _error_of_mean(moments)
+    return replicates
 
 
 def _pooled(clusters: Floats, rng: np.random.Generator) -> Floats:

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from patternbook import theme
 from patternbook.analysis.pairs import PLURAL, Pairs, named
+from patternbook.analysis.recommendations import OWN, TOP, Check
 from patternbook.charts import drawing
 from patternbook.formats import Formats
 from patternbook.markup import in_chart
@@ -185,7 +186,7 @@ def lift_against_support(pairs: Pairs, names: pl.DataFrame, formats: Formats) ->
         )
     figure.add_hline(y=1, line={"color": theme.INK, "width": 1, "dash": "dot"})
     for update, column in ((figure.update_xaxes, "baskets"), (figure.update_yaxes, "lift")):
-        values = _decades(table[column])
+        values = _decades(table[column].extend_constant(1.0, 1) if column == "lift" else table[column])
         write = formats.count if column == "baskets" else lambda value: f"{_times(value, formats)}×"
         update(type="log", tickvals=values, ticktext=[write(value) for value in values])
     figure.update_xaxes(title=drawing.axis_title("Baskets with both"))
@@ -202,6 +203,30 @@ def lift_against_support(pairs: Pairs, names: pl.DataFrame, formats: Formats) ->
         height=320,
         alt=f"Scatter of {formats.count(shown)} pairs of {many}, lift against baskets with both. "
         f"{formats.count(held_up)} are reliably bought together.",
+    )
+
+
+def recommendations(checked: Check, formats: Formats) -> go.Figure:
+    """Hit rate beside a product, ours and by the simpler methods, with intervals."""
+    rows = checked.table.filter(pl.col("task") == "product").sort("hit_rate", descending=True, maintain_order=True)
+    ends = list(rows.select("hit_rate_low", "hit_rate_high").iter_rows())
+    texts = [formats.share(rate, interval) for rate, interval in zip(rows["hit_rate"], ends, strict=True)]
+    names = [name.capitalize() for name in rows["method"]]
+    figure = go.Figure()
+    colours = [theme.BLUE if name == OWN else theme.MUTED for name in rows["method"]]
+    known = [None if low is None else (low, high) for low, high in ends]
+    drawing.labelled_bars(figure, names, rows["hit_rate"].to_list(), texts, colours, known)
+    most = max(drawing.top(rows["hit_rate_high"]), drawing.top(rows["hit_rate"]))
+    values, ticks = drawing.ticks(most, "share", formats)
+    figure.update_xaxes(tickvals=values, ticktext=ticks, range=[0, 1.05 * most or 1])
+    ours = texts[rows["method"].to_list().index(OWN)].split(" ")[0]
+    return drawing.finished(
+        figure,
+        f"In {ours} of later baskets, {TOP} recommendations beside a product hit",
+        f"Share of baskets in which one of the {TOP} is bought as well, with 95% intervals by customer; checked on "
+        f"{formats.count(rows['queries'][0])} products in baskets after {formats.date(checked.cutoff)}",
+        height=drawing.LABELLED_ROW * rows.height,
+        alt=f"Bars of hit rates by method. {drawing.listed(names, texts)}",
     )
 
 
