@@ -841,6 +841,17 @@ CUSTOMER_TABLES: dict[str, ResultTable] = {
             **_value_columns(60),
         },
     ),
+    "recommendations": ResultTable(
+        "one row a customer and a product to show them, the ten best that they have not bought",
+        {
+            "customer_id": Meaning("the customer"),
+            "rank": Meaning("place in the list", "count"),
+            "product_id": Meaning("the product"),
+            "score": Meaning(
+                "mean over what they bought of the share of its baskets with the product, shrunk", "share"
+            ),
+        },
+    ),
     "churn": ResultTable(
         "one row a buyer: whether each has left, and how likely they are to leave",
         {

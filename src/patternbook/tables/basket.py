@@ -35,8 +35,8 @@ def pairs(found: Pairs, names: pl.DataFrame, formats: Formats) -> GT:
     count, many = formats.count(found.kept.height), PLURAL[found.level]
     note = (
         "Lift: baskets with both, as a multiple of those expected if the two were bought independently. The order is "
-        f"that of lift shrunk towards one where few are expected. {count} pairs of {many} in all. Units of B for one of "
-        "A: those bought with A, for each unit of A sold at all."
+        f"that of lift shrunk towards one where few are expected. {count} pairs of {many} in all. Units of B for one "
+        "of A: those bought with A, for each unit of A sold at all."
     )
     return table("basket-pairs", shown, columns, formats, note)
 
