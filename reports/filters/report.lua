@@ -64,7 +64,10 @@ local function chopped(run)
 end
 
 local function breakable(str)
-  if is_html or pandoc.text.len(str.text) <= LONG_WORD then return nil end
+  if is_html then return nil end
+  if pandoc.text.len(str.text) <= LONG_WORD then -- an interval stays on its line
+    return str.text:match("%d.*–.*%d") and wrapped("#box[", pandoc.Inlines({ str }), "]") or nil
+  end
   local text = str.text:gsub("[^._/,;:]+", chopped):gsub("[._/,;:]", "%0" .. BREAK)
   return pandoc.Str(text)
 end
@@ -120,25 +123,48 @@ local function column_sides(tbl)
   return sides
 end
 
--- Columns of numbers take what they need; columns of words share the rest by the length of their longest entry.
+-- Columns of numbers take what they need; columns of words share the rest by the length of their longest entry. Where
+-- that leaves words too little, all columns share the line, and long entries break between words.
 local SHORTEST, LONGEST, GAP, WIDEST_NUMBER = 6, 36, 4, 28
-local function column_widths(tbl, sides)
-  local longest, widths = {}, {}
+local LINE, PADDING, FEWEST = 100, 2, 18 -- characters of a line, of the room beside a column, of a column of words
+local function lengths(tbl, columns)
+  local entry, word = {}, {}
+  for column = 1, columns do entry[column], word[column] = SHORTEST, SHORTEST end
   local function look(rows)
     for _, row in ipairs(rows) do
       for column, cell in ipairs(row.cells) do
-        if cell.col_span == 1 then
-          local length = pandoc.text.len(pandoc.utils.stringify(cell.contents))
-          longest[column] = math.max(longest[column] or SHORTEST, math.min(length, LONGEST))
+        if cell.col_span == 1 and entry[column] then
+          local text = pandoc.utils.stringify(cell.contents)
+          entry[column] = math.max(entry[column], math.min(pandoc.text.len(text), LONGEST))
+          for part in text:gmatch("%S+") do
+            word[column] = math.max(word[column], math.min(pandoc.text.len(part), LONG_WORD))
+          end
         end
       end
     end
   end
   look(tbl.head.rows)
   for _, body in ipairs(tbl.bodies) do look(body.body) end
+  return entry, word
+end
+
+local function column_widths(tbl, sides)
+  local entry, word = lengths(tbl, #sides)
+  local needed, widths = 0, {}
   for column, side in ipairs(sides) do
-    local takes_share = side == "left" or (longest[column] or 0) > WIDEST_NUMBER
-    widths[column] = takes_share and string.format("%dfr", (longest[column] or SHORTEST) + GAP) or "auto"
+    local takes_share = side == "left" or entry[column] > WIDEST_NUMBER
+    local least = takes_share and math.max(word[column], math.min(entry[column], FEWEST)) or entry[column]
+    needed = needed + least + PADDING
+    widths[column] = takes_share and string.format("%dfr", entry[column] + GAP) or "auto"
+  end
+  if needed <= LINE then return widths end
+  local room, words = LINE, 0
+  for column, side in ipairs(sides) do
+    if side == "left" then words = words + entry[column] else room = room - math.max(word[column], entry[column] / 2) - PADDING end
+  end
+  for column, side in ipairs(sides) do
+    local wanted = side == "left" and math.min(0.7, room / words) * entry[column] or entry[column] / 2
+    widths[column] = string.format("%dfr", math.ceil(math.max(word[column], wanted)) + PADDING)
   end
   return widths
 end
