@@ -58,9 +58,8 @@ def rhythm(known: pl.DataFrame) -> Rhythm | LeftOut:
     n, mean, squares = (known[name].cast(pl.Float64).to_numpy() for name in ("gaps", "mean_log", "squares"))
     total, customers = float(n.sum()), len(n)
     if total < MINIMUM_GAPS:
-        return LeftOut(
-            f"Customers bought again {int(total)} times on a later day, too rarely to say what a long silence is."
-        )
+        seen = f"only {total:.0f} times did a customer buy again" if total else "no customer bought again"
+        return LeftOut(f"On a later day {seen}, too rarely to say what a long silence is.")
     if total == customers:  # nobody has two gaps, so nothing tells customers from chance
         return Rhythm(float(mean.mean()), 0.0, float(mean.var(ddof=1)))
     within = float(squares.sum() / (total - customers))

@@ -182,20 +182,16 @@ def matrix(cells: pl.DataFrame, horizon: int, formats: Formats) -> go.Figure:
     )
     figure.update_xaxes(type="category", showgrid=False, side="bottom")
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
-    high, rest = (float(part["at_stake"].sum()) for part in _by_risk(cells))
+    most = cells.drop_nulls("at_stake").sort("at_stake", descending=True).to_dicts()
+    title = f"Most is at stake at {most[0]['risk']} risk and {most[0]['value']} value" if most else "Too few to publish"
     return drawing.finished(
         figure,
-        f"{formats.share(high / ((high + rest) or 1))} of what is at stake is with customers at high risk",
+        title,
         f"Margin of twelve months expected to go with those who leave within {horizon} days, and how many customers, "
         "by risk and value",
         height=CELL * len(LEVELS),
         alt=f"Matrix of risk to leave and value. {drawing.listed(labels, spoken)}",
     )
-
-
-def _by_risk(cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    high = pl.col("risk") == "high"
-    return cells.filter(high), cells.filter(~high)
 
 
 def importance(table: pl.DataFrame, formats: Formats) -> go.Figure:

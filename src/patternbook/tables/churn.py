@@ -46,7 +46,7 @@ def methods(compared: pl.DataFrame, forecast: Forecast, formats: Formats) -> GT:
     note = (
         f"{formats.count(len(tested.left))} customers who were there on {formats.date(tested.cutoff)} and could have "
         f"left within {forecast.horizon} days; {formats.share(float(tested.left.mean()))} did. Learned and calibrated "
-        "before that day; 95% intervals by bootstrap over customers."
+        "before that day. Intervals: bootstrap over customers, Wilson for shares."
     )
     return table("churn-methods", compared, columns, formats, note)
 
