@@ -7,16 +7,21 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 import polars as pl
 import pytest
 
 from patternbook import theme
+from patternbook.analysis.classification import Calibrator, reliability
 from patternbook.analysis.eda import Activity, Coverage, Prices
 from patternbook.analysis.funnel import Funnel, Groups, by_group, publish
 from patternbook.analysis.holdout import MODEL, Holdout
-from patternbook.charts import drawing, eda, funnel, lifetime
+from patternbook.analysis.leaving import Forecast, Line, Backtest
+from patternbook.analysis.risk import LEVELS
+from patternbook.analysis.survival import Curves
+from patternbook.charts import churn, drawing, eda, funnel, lifetime
 from patternbook.formats import Formats
 
 US, DE = Formats("USD", "en_US"), Formats("EUR", "de_DE")
@@ -111,6 +116,58 @@ def holdout(buyers: int) -> Holdout:
     return Holdout(date(2024, 5, 1), 90, customers, weekly)
 
 
+def left_by(*aucs: float | None) -> pl.DataFrame:
+    n = len(aucs)
+    rows = {"days": [30 * (k + 1) for k in range(n)], "expected": [40.4 * (k + 1) for k in range(n)], "auc": list(aucs)}
+    return pl.DataFrame(rows, schema_overrides={"auc": pl.Float64}).with_columns(
+        low=pl.col("expected") * 0.8, high=pl.col("expected") * 1.3, share=pl.col("expected") / 900
+    )
+
+
+def waits(*groups: str) -> Curves:
+    days = list(range(0, 200, 20))
+    share = [0.99**day for day in days]
+    rows = pl.DataFrame({"days": days, "share": share, "low": [1.0, *(s - 0.02 for s in share[1:-1]), None]})
+    rows = rows.with_columns(high=pl.col("low") + 0.04, at_risk=pl.lit(100))
+    table = pl.concat([rows.select(pl.lit(group).alias("group"), pl.all()) for group in groups])
+    return Curves("first platform", table, pl.DataFrame({"group": groups, "customers": [100] * len(groups)}))
+
+
+def cells(*at_stake: float | None) -> pl.DataFrame:
+    levels = [(risk, value) for risk in LEVELS for value in LEVELS]
+    numbers = [*at_stake, *[None] * (9 - len(at_stake))]
+    return pl.DataFrame(
+        [
+            {
+                "risk": risk,
+                "value": value,
+                "customers": number and 12,
+                "at_stake": number,
+                "low": number,
+                "high": number,
+            }
+            for (risk, value), number in zip(levels, numbers, strict=True)
+        ],
+        schema_overrides={"customers": pl.Int64, **dict.fromkeys(("at_stake", "low", "high"), pl.Float64)},
+    )
+
+
+def leaving(groups: int) -> go.Figure:
+    gone = np.arange(40.0) % 2
+    tested = Backtest(date(2024, 5, 1), pl.DataFrame(), gone, None, {}, {})
+    line = Line(Calibrator(1.0, 0.0), np.eye(2))
+    forecast = Forecast(90, pl.DataFrame(), gone, line, "BG/NBD", tested, None)
+    return churn.reliability(reliability(gone, np.linspace(0.1, 0.9, 40), groups), forecast, US)
+
+
+FACTORS = pl.DataFrame(
+    {
+        "feature": list("abc"),
+        "meaning": ["days", "<visits>", "spend"],
+        "share": [0.9, 0.1, 0.0],
+        "auc": [0.7, None, 0.5],
+    }
+)
 HELD = pl.DataFrame({"customers": [k / 100 for k in range(101)], "value": [(k / 100) ** 0.5 for k in range(101)]})
 MIX = pl.DataFrame({"event_type": ["view", "cart", "purchase"], "events": [950, 40, 10], "share": [0.95, 0.04, 0.01]})
 DRAWN = {
@@ -140,6 +197,15 @@ DRAWN = {
     "forecast by week": lambda f: lifetime.tracking(holdout(600), f),
     "forecast by frequency": lambda f: lifetime.by_frequency(holdout(600), 10, f),
     "forecast of few buyers": lambda f: lifetime.by_frequency(holdout(60), 10, f),
+    "who leaves by horizon": lambda f: churn.horizons(left_by(0.8, 0.7, None), 900, 60, f),
+    "who leaves by one horizon": lambda f: churn.horizons(left_by(0.8), 900, 30, f),
+    "forecast and outcome of leaving": lambda f: leaving(10),
+    "forecast and outcome in one group": lambda f: leaving(1),
+    "what a forecast goes by": lambda f: churn.importance(FACTORS, f),
+    "waits by group": lambda f: churn.curves(waits("web", "<i>app</i> with quite a long name to read $1"), f),
+    "risk and value": lambda f: churn.matrix(cells(*(1000.0 * k for k in range(9))), 90, f),
+    "risk and value, most hidden": lambda f: churn.matrix(cells(1234.5, 0.0), 90, f),
+    "risk and value, all hidden": lambda f: churn.matrix(cells(), 90, f),
     "many groups": lambda f: funnel.funnel_groups(groups(*((f"d{k}", 900, 90 + k) for k in range(12))), REES46, f),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,6 +71,20 @@ def expected_loss(
     n, m = (histories[name].to_numpy().astype(float) for name in ("transactions", "mean_spend"))
     x, t_x, T = (histories[name].to_numpy().astype(float) for name in ("x", "t_x", "T"))
     return lost(np.array(buying), terms, x, t_x, T, terms.margin * p * (v + n * m) / (p * n + q - 1))
+
+
+def orders(n: int, rng: np.random.Generator, start: date, days: int) -> pl.DataFrame:
+    """Orders within `days` from `start` of `n` buyers drawn from BG/NBD, their first ones over four fifths of them."""
+    r, alpha, a, b = BUYING
+    born = rng.uniform(0, 0.8 * days, n)
+    rate, lives = rng.gamma(r, 1 / alpha, n) / 7, rng.geometric(rng.beta(a, b, n))
+    times = born[:, None] + np.cumsum(rng.exponential(1, (n, 200)) / rate[:, None], axis=1)
+    real = (np.arange(200) < lives[:, None]) & (times < days)
+    seconds = (np.concatenate([born, times[real]]) * 86_400).astype(np.int64)
+    frame = pl.DataFrame({"customer_id": np.concatenate([np.arange(n), np.nonzero(real)[0]]), "seconds": seconds})
+    at = pl.lit(datetime(start.year, start.month, start.day)) + pl.duration(seconds="seconds")
+    spend = 20.0 + pl.col("customer_id") % 7
+    return frame.select("customer_id", at.alias("ordered_at"), pl.lit(1).alias("units"), spend.alias("revenue"))
 
 
 def cdnow() -> pl.DataFrame:

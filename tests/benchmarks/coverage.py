@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import norm
 
-from patternbook.analysis import lifetime
+from patternbook.analysis import classification, leaving, lifetime
 from patternbook.analysis.intervals import Estimate, ratio_of_totals, wilson
+from patternbook.analysis.measure import LeftOut
+from patternbook.analysis.moments import Definition, Log
+from patternbook.analysis.silence import left
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 import repeat_buying
@@ -74,6 +79,33 @@ def value_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
     return covered
 
 
+def auc_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """Scores N(1, 1) of the three in ten who have the label, N(0, 1) of the others: the area is Φ(1/√2)."""
+    truth = float(norm.cdf(1 / np.sqrt(2)))
+
+    def covered(rng: np.random.Generator) -> bool:
+        label = rng.random(n) < 0.3
+        return _estimate_holds(truth, classification.auc(label, rng.normal(label.astype(float), 1.0)))
+
+    return covered
+
+
+def leaving_is_covered(n: int, horizon: int) -> Callable[[np.random.Generator], bool]:
+    """How many have left in a year's shop `horizon` days later, without what the report adds from the tests' misses."""
+    start, last = date(2024, 1, 1), date(2024, 12, 30)
+    settings = leaving.Settings(Definition("silence", 0.9, 0.5), 0.6, 50, 1)
+
+    def covered(rng: np.random.Generator) -> bool:
+        log = Log.of(repeat_buying.orders(n, rng, start, 365 + horizon), None, start, last, "UTC")
+        found = leaving.forecast(leaving.Moments(log, settings), horizon)
+        if isinstance(found, LeftOut):
+            return False
+        outcome = left(log.days, found.undecided, last + timedelta(days=horizon))
+        return _estimate_holds(float(outcome.sum()), found.expected)
+
+    return covered
+
+
 def _estimate_holds(truth: float, estimate: Estimate | None) -> bool:
     return estimate is not None and estimate.interval is not None and _within(truth, estimate.interval)
 
@@ -93,6 +125,10 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"{name}, 1,000 buyers", buying_parameter_is_covered(1000, name)
     for n in (300, 1000):
         yield f"value in twelve months, {n:,} buyers", value_is_covered(n)
+    for n in (60, 300, 2000):
+        yield f"AUC, {n:,} customers", auc_is_covered(n)
+    for horizon in (30, 90):
+        yield f"customers who leave within {horizon} days, 700 buyers", leaving_is_covered(700, horizon)
 
 
 def main() -> None:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 from markets import market, source
 
-from patternbook.analysis import holdout
+from patternbook.analysis import holdout, leaving
+from patternbook.analysis.classification import auc, percentiles
 from patternbook.analysis.gammagamma import GammaGamma
 from patternbook.analysis.lifetime import Models, fit
 from patternbook.analysis.measure import LeftOut
+from patternbook.analysis.moments import Definition, Log
 
 Z = 4.0  # so that no seed had to be picked
 YEAR = date(2024, 12, 31)
 WEEK = 7 * 86_400
 
 
+class Bought(NamedTuple):
+    """Orders of the market, what was planted in it, and its customers."""
+
+    orders: pl.DataFrame
+    planted: dict[str, dict[str, float]]
+    customers: pl.DataFrame
+
+
 @pytest.fixture(scope="module")
-def bought(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, dict[str, dict[str, float]]]:
+def bought(tmp_path_factory: pytest.TempPathFactory) -> Bought:
     made = market(
         tmp_path_factory.mktemp("raw") / "buyers", source(100_000, only=("repeat_buying", "spend"), customers=16_000)
     )
@@ -34,14 +45,14 @@ def bought(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, dict
             pl.col("price").sum().alias("revenue"),
         )
     )
-    return orders, made.truth["planted"]
+    return Bought(orders, made.truth["planted"], made.table("customers"))
 
 
 def test_planted_buying_and_spend_lie_within_their_intervals(
-    bought: tuple[pl.DataFrame, dict[str, dict[str, float]]],
+    bought: Bought,
 ) -> None:
     """By the second, as planted; a history by the day takes two orders of one day for one, which moves α."""
-    orders, planted = bought
+    orders, planted, _ = bought
     at = pl.col("ordered_at")
     exact = orders.group_by("customer_id").agg(
         (pl.len() - 1).cast(pl.Int64).alias("x"),
@@ -62,11 +73,29 @@ def test_planted_buying_and_spend_lie_within_their_intervals(
         assert (np.abs(away) < Z).all(), (found, truth, away)
 
 
-def test_what_follows_is_forecast(bought: tuple[pl.DataFrame, dict[str, dict[str, float]]]) -> None:
+def test_what_follows_is_forecast(bought: Bought) -> None:
     """With nothing but the mechanism at work the total is right to within chance."""
-    checked = holdout.check(bought[0], date(2024, 1, 1), YEAR, "auto", "week", "UTC", 50)
+    checked = holdout.check(bought.orders, date(2024, 1, 1), YEAR, "auto", "week", "UTC", 50)
     assert not isinstance(checked, LeftOut)
     off = holdout.error(checked)
     assert off.low is not None and off.high is not None
     width = (off.high - off.low) / 2 / 1.96
     assert abs(off.value) < Z * max(width, 0.02), off
+
+
+def test_who_has_dropped_out_is_told_by_the_forecast_of_leaving(bought: Bought) -> None:
+    """It knows more than recency of who leaves, and of who has been planted to have dropped out already."""
+    log = Log.of(bought.orders, None, date(2024, 1, 1), YEAR, "UTC")
+    settings = leaving.Settings(Definition("silence", 0.9, 0.5), 0.6, 50, 2)
+    found = leaving.forecast(leaving.Moments(log, settings), 90)
+    assert isinstance(found, leaving.Forecast) and found.tested is not None
+    tested = found.tested
+    ahead = percentiles(tested.replicates[leaving.MODEL] - tested.replicates[leaving.RECENCY], len(tested.left))
+    assert ahead.low is not None and ahead.low > 0
+    assert abs(tested.excess(leaving.MODEL)) < 0.25**2  # of log-odds: about five in a hundred customers
+    known = found.undecided.join(bought.customers, on="customer_id", how="left", maintain_order="left")
+    gone = (known["dropped_out_at"] <= datetime(2025, 1, 1)).fill_null(value=False).to_numpy()
+    by_forecast, by_recency = auc(gone, found.probability), auc(gone, known["silence"].to_numpy())
+    assert by_forecast.low is not None and by_recency.high is not None
+    assert by_forecast.value > by_recency.value
+    assert by_forecast.low > 0.6

@@ -7,7 +7,7 @@ import polars as pl
 
 from patternbook.analysis.classification import auc, calibration_error, confusion
 from patternbook.analysis.intervals import Estimate, Floats
-from patternbook.analysis.leaving import HORIZONS, TREES, Forecast, Leaving, Tested
+from patternbook.analysis.leaving import HORIZONS, TREES, Forecast, Leaving, Backtest
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.moments import FEATURES, matrix
 from patternbook.formats import Formats, Unit
@@ -235,7 +235,7 @@ def horizons(found: Leaving) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, schema_overrides=kinds, orient="row")
 
 
-def methods(tested: Tested, high_risk: float) -> pl.DataFrame:
+def methods(tested: Backtest, high_risk: float) -> pl.DataFrame:
     """One row a method, the best AUC first: its scores at the tested cutoff, each with low and high."""
     rows = []
     for method in tested.probabilities:
@@ -247,7 +247,7 @@ def methods(tested: Tested, high_risk: float) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None).sort("auc", descending=True, maintain_order=True)
 
 
-def quality(tested: Tested, method: str, high_risk: float) -> dict[str, Estimate | None]:
+def quality(tested: Backtest, method: str, high_risk: float) -> dict[str, Estimate | None]:
     """How good a method was, by the names of `LABELS`; None where nobody was at high risk."""
     probability = tested.probabilities[method]
     table = confusion(tested.left, probability >= high_risk)
@@ -297,17 +297,17 @@ def answer(found: Leaving | LeftOut, formats: Formats) -> str:
     return " ".join([*sentences, _verdict(headline, tested, formats)])
 
 
-def _verdict(headline: Forecast, tested: Tested, formats: Formats) -> str:
+def _verdict(headline: Forecast, tested: Backtest, formats: Formats) -> str:
     """Which method is used, how good it was, and against what."""
     area = tested.auc(headline.method)
     was = f"{headline.method} had an AUC of {formats.value(area.value, 'number', area.interval)}"
     gain = tested.gain
     if gain is None:
-        return f"Tested on what followed {formats.date(tested.cutoff)}, {was}; {TREES} had too little to learn from."
+        return f"Backtest on what followed {formats.date(tested.cutoff)}, {was}; {TREES} had too little to learn from."
     text = formats.value(gain.value, "number", gain.interval)
     if headline.method == TREES:
-        return f"Tested on what followed {formats.date(tested.cutoff)}, {was}, {text} more than {tested.baseline}."
+        return f"Backtest on what followed {formats.date(tested.cutoff)}, {was}, {text} more than {tested.baseline}."
     return (
-        f"Tested on what followed {formats.date(tested.cutoff)}, {was}; {TREES} does not beat it "
+        f"Backtest on what followed {formats.date(tested.cutoff)}, {was}; {TREES} does not beat it "
         f"(difference {text}), so {headline.method} is used."
     )

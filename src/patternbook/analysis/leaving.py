@@ -68,7 +68,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tested:
+class Backtest:
     """What happened to the undecided customers of a cutoff, what each method expected, and how good that was.
 
     `came_back` is the share of those who had left by the cutoff and bought again within the horizon.
@@ -126,7 +126,7 @@ class Forecast:
     score: Floats
     line: Line
     method: str
-    tested: Tested | None
+    tested: Backtest | None
     trees: Booster | None
     between: float = 0.0
 
@@ -243,7 +243,7 @@ class _Predicted:
     trees: Booster | None
 
 
-def _chosen(made: _Predicted, tested: Tested | None) -> str:
+def _chosen(made: _Predicted, tested: Backtest | None) -> str:
     """The best method of the test; without a test the model that needs no learning."""
     if tested is None:
         return MODEL if MODEL in made.lines else RECENCY
@@ -306,7 +306,7 @@ def _scores(known: Moment, customers: pl.DataFrame, horizon: int, trees: Booster
     return found
 
 
-def _tested(moments: Moments, day: date, horizon: int) -> Tested | None:
+def _tested(moments: Moments, day: date, horizon: int) -> Backtest | None:
     """The forecast as it would have been made on `day`, against what happened."""
     made = _predicted(moments, day, horizon)
     if isinstance(made, LeftOut):
@@ -321,4 +321,4 @@ def _tested(moments: Moments, day: date, horizon: int) -> Tested | None:
     }
     rankings = {name: Ranking(outcome, own).auc for name, own in probabilities.items()}
     replicates = classification.bootstrap(rankings, len(outcome))
-    return Tested(day, made.customers, outcome, moments.came_back(day, horizon), probabilities, replicates)
+    return Backtest(day, made.customers, outcome, moments.came_back(day, horizon), probabilities, replicates)

@@ -127,7 +127,15 @@ def curves(found: Curves, formats: Formats) -> go.Figure:
         )
     at = [0, 0.25, 0.5, 0.75, 1]
     figure.update_yaxes(range=[0, 1.03], tickvals=at, ticktext=[formats.compact(value, "share") for value in at])
-    figure.update_xaxes(showgrid=False, rangemode="tozero", title=drawing.axis_title("Days since the purchase"))
+    last = drawing.top(shown["days"])
+    days, texts = drawing.ticks(last, "count", formats)
+    figure.update_xaxes(
+        showgrid=False,
+        range=[0, last],
+        tickvals=days,
+        ticktext=texts,
+        title=drawing.axis_title("Days since the purchase"),
+    )
     return drawing.finished(
         figure,
         f"How long customers wait to buy again, by {found.by}",
@@ -146,7 +154,8 @@ def matrix(cells: pl.DataFrame, horizon: int, formats: Formats) -> go.Figure:
     grid = [[rows[risk, value] for value in LEVELS] for risk in LEVELS]
     texts = [
         [
-            f"<b>{formats.compact(cell['at_stake'], 'currency')}</b><br>{formats.count(cell['customers'])} customers"
+            f"<b>{in_chart(formats.compact(cell['at_stake'], 'currency'))}</b><br>{formats.count(cell['customers'])} "
+            "customers"
             if cell["customers"] is not None
             else "too few"
             for cell in row
@@ -197,7 +206,7 @@ def matrix(cells: pl.DataFrame, horizon: int, formats: Formats) -> go.Figure:
 def importance(table: pl.DataFrame, formats: Formats) -> go.Figure:
     """What the trees go by: share of the contributions of each feature."""
     shown = table.filter(pl.col("share") > 0).head(drawing.MOST_LABELLED_BARS // 2)
-    labels = [in_chart(meaning) for meaning in shown["meaning"]]
+    labels = shown["meaning"].to_list()
     texts = [
         f"{formats.tenths(share)} · alone AUC {formats.value(auc, 'number')}"
         for share, auc in shown.select("share", "auc").iter_rows()
