@@ -175,6 +175,8 @@ class Formats:
 
     def _duration(self, value: Any, decimals: int | None) -> str:
         seconds = float(value)
+        if abs(seconds) >= 2 * 86_400:
+            return f"{self._decimal(seconds / 86_400, 1)} days"
         for size, unit in ((3600, "h"), (60, "min")):
             if abs(seconds) >= size:
                 return f"{self._decimal(seconds / size, 1)} {unit}"

@@ -47,6 +47,11 @@ def _ends(column: str, unit: Unit) -> dict[str, Meaning]:
     return {f"{column}_{end}": Meaning(f"{end} end of the 95 % interval of {column}", unit) for end in ("low", "high")}
 
 
+def _clustered(name: str, meaning: str) -> dict[str, Meaning]:
+    """A share of sessions, with its interval by cluster of customers."""
+    return {name: Meaning(f"{meaning}; null where too few to publish", "share"), **_ends(name, "share")}
+
+
 def _monthly(column: str, meaning: str, unit: Unit) -> dict[str, Meaning]:
     """A measure by month, its change on the month before, and whether that is reliable."""
     return {
@@ -433,6 +438,83 @@ RESULT_TABLES: dict[str, ResultTable] = {
             **_rate("view_to_cart", "viewers with a cart event at or after their first view ÷ viewers"),
             **_rate("cart_to_purchase", "customers with a cart who buy at or after their first cart event ÷ those"),
             **_rate("conversion", "buyers ÷ visitors"),
+        },
+    ),
+    "funnel.carts": ResultTable(
+        "one row a way that sessions with a cart go on",
+        {
+            "fate": Meaning(
+                "ordered: a purchase in the session; bought later: a product of the cart, by the same customer in "
+                "another session; other order: only of something else; emptied or left: no later order. Where few "
+                "customers go a way, it stands with left"
+            ),
+            "carts": Meaning("sessions with a cart that go this way", "count"),
+            "share": Meaning("their share of all of these", "share"),
+            "low": Meaning("low end of its 95 % interval, by cluster of customers", "share"),
+            "high": Meaning("high end of its 95 % interval, by cluster of customers", "share"),
+        },
+    ),
+    "funnel.order_paths": ResultTable(
+        "one row a way that orders come about",
+        {
+            "path": Meaning(
+                "whether there was a cart event before the order, in its session or only in an earlier one"
+            ),
+            "orders": Meaning("orders", "count"),
+            "share": Meaning("their share of all orders", "share"),
+            "low": Meaning("low end of its 95 % interval, by cluster of customers", "share"),
+            "high": Meaning("high end of its 95 % interval, by cluster of customers", "share"),
+        },
+    ),
+    "funnel.session_groups": ResultTable(
+        "one row a group of sessions; small groups, and those beyond the largest, stand together. A session is in a "
+        "category or price group by the products that it deals with, and its steps there are those with such products",
+        {
+            "grouping": Meaning("what the groups are"),
+            "group": Meaning("the group"),
+            "customers": Meaning("distinct known customers (summed over groups that stand together)", "count"),
+            "sessions": Meaning("sessions", "count"),
+            **_clustered(
+                "view_to_cart", "sessions with a cart event at or after the first view ÷ sessions with a view"
+            ),
+            **_clustered(
+                "cart_to_purchase", "sessions with a purchase at or after the first cart event ÷ those with one"
+            ),
+            **_clustered("conversion", "sessions with a purchase ÷ sessions"),
+            "p": Meaning("p-value of the same conversion as in the other groups of the grouping", "number"),
+            "differs": Meaning("1 reliably above the others, -1 below, else 0; all groups tested together", "count"),
+        },
+    ),
+    "funnel.signals": ResultTable(
+        "one row a signal: an action in a session before its first purchase, or a circumstance of the session",
+        {
+            "kind": Meaning("Action, Device, Channel or Visit"),
+            "signal": Meaning("the signal"),
+            "sessions": Meaning("sessions with it", "count"),
+            "share": Meaning("their share of all sessions", "share"),
+            "conversion": Meaning("those with an order ÷ those", "share"),
+            **_ends("conversion", "share"),
+            "odds_ratio": Meaning("odds of an order with it ÷ odds without it", "factor"),
+            **_ends("odds_ratio", "factor"),
+            "lift": Meaning("conversion with it ÷ conversion of all sessions", "factor"),
+            **_ends("lift", "factor"),
+            "at_purchase": Meaning("share of its sessions with an order in which no view follows it", "share"),
+            "p": Meaning("p-value of an odds ratio of one", "number"),
+            "told": Meaning("whether the difference is reliable, all signals tested together"),
+            "leak": Meaning("whether it is part of the purchase itself: at_purchase is nine tenths or more"),
+        },
+    ),
+    "funnel.typical": ResultTable(
+        "one row a measure that funnel.typical names: this shop beside others",
+        {
+            "measure": Meaning("the measure"),
+            "value": Meaning("this shop's", "share"),
+            "low": Meaning("low end of its 95 % interval", "share"),
+            "high": Meaning("high end of its 95 % interval", "share"),
+            "typical_low": Meaning("low end of what is typical, assumed", "share"),
+            "typical_high": Meaning("high end of what is typical, assumed", "share"),
+            "verdict": Meaning("where the whole interval lies against it"),
+            "source": Meaning("who says that it is typical"),
         },
     ),
     "funnel.steps": ResultTable(

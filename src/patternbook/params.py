@@ -321,10 +321,49 @@ class Eda(Section):
     comparison_days: int = Field(28, ge=7, le=364, multiple_of=7)  # the trend's periods; shorter where the data are
 
 
+class Typical(Section):
+    """What is typical of other shops, with its `source`: an assumption to compare with, not a target."""
+
+    measure: Literal["session_conversion", "session_view_to_cart", "session_cart_to_purchase", "abandonment"]
+    low: Share
+    high: Share
+    source: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _runs_upward(self) -> Typical:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low:g}) is above high ({self.high:g})")
+        return self
+
+
+TYPICAL = (
+    Typical(
+        measure="session_conversion",
+        low=0.015,
+        high=0.03,
+        source="Hostinger, E-commerce conversion rate, 2026: most stores",
+    ),
+    Typical(
+        measure="abandonment",
+        low=0.55,
+        high=0.83,
+        source="Baymard Institute, Cart abandonment statistics: lowest and highest of 14 sources",
+    ),
+)
+
+
 class Funnel(Section):
-    """06_funnel_temporal: the column by which the funnel is broken down."""
+    """06_funnel_temporal: the column by which customers are broken down, and what is typical of other shops."""
 
     by: Literal["platform", "device", "channel", "region"] = "platform"
+    typical: tuple[Typical, ...] = TYPICAL
+
+    @model_validator(mode="after")
+    def _each_measure_once(self) -> Funnel:
+        names = [one.measure for one in self.typical]
+        if len(set(names)) < len(names):
+            raise ValueError(f"typical: {max(names, key=names.count)} stands twice; keep one")
+        return self
 
 
 class Economics(Section):

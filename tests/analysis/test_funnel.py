@@ -206,11 +206,13 @@ def test_no_published_group_or_remainder_is_small(visitors: list[int], minimum: 
 
 
 def test_rates_of_few_people_are_not_published() -> None:
-    groups = funnel.by_group(mart(("web", 500, 50), ("app", 60, 4), ("kiosk", 60, 0)), "platform", 10)
+    shops = mart(("web", 500, 50), ("tv", 400, 30), ("app", 60, 4), ("kiosk", 60, 0))
+    groups = funnel.by_group(shops, "platform", 10)
     assert isinstance(groups, Groups)
     by_name = {row["group"]: row for row in funnel.groups_table(groups).iter_rows(named=True)}
     assert by_name["app"]["conversion"] is None
     assert by_name["app"]["conversion_high"] is None
+    assert by_name["tv"]["conversion"] is None  # else all buyers, less those of the others, were those of app
     assert by_name["kiosk"]["conversion"] == 0
     assert by_name["web"]["conversion"] == 0.1
     assert not {"buyers", "carters"} & set(funnel.groups_table(groups).columns)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_intervals import accepted
 
-from patternbook.analysis import clustered, temporal
+from patternbook.analysis import clustered, suppression, temporal
 from patternbook.analysis.clustered import log_ratios
 from patternbook.analysis.intervals import ratio_of_totals
 from patternbook.analysis.measure import LeftOut
@@ -178,7 +178,7 @@ def test_too_little_time_or_too_few_people_leave_the_week_out() -> None:
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.integers(1, 12))
 def test_no_hidden_cell_follows_from_the_total(people: list[int], minimum: int) -> None:
     counts = np.array(people)
-    hidden = temporal.hidden(counts, minimum)
+    hidden = suppression.hidden(counts, minimum)
     assert not ((counts > 0) & (counts < minimum) & ~hidden).any()
     if hidden.any() and hidden.sum() < (counts > 0).sum():
         assert hidden.sum() > 1

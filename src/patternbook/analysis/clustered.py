@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from patternbook.analysis.intervals import CONFIDENCE, MIN_CLUSTERS
+from patternbook.analysis.intervals import CONFIDENCE, MIN_CLUSTERS, wilson
 
+CLUSTERS = 499  # of the marts that hold totals by cluster; see warehouse/sql/rhythm.sql
 Floats = npt.NDArray[np.float64]
 
 DRAWS = 4000  # of the largest deviation; its 95 % quantile then moves by about 1 %
@@ -86,6 +87,32 @@ def log_ratios(above: npt.ArrayLike, below: npt.ArrayLike) -> LogRatios:
         values = np.where(positive, np.log(tops / bottoms), np.nan)
         moves = np.where(positive, over / tops - under / bottoms, np.nan)
     return LogRatios(values, moves, clusters)
+
+
+class Shares(NamedTuple):
+    """k shares of sessions (or orders) with the ends of their 95 % intervals by cluster; NaN where there is none."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+def shares(took: npt.ArrayLike, could: npt.ArrayLike) -> Shares:
+    """Σ took ÷ Σ could of each column, clusters × k.
+
+    The interval is symmetric in the logarithm of the odds, so that it stays within 0 and 1. Where nobody or everybody
+    took the step, clusters say nothing of how they differ: then it is Wilson's, with a cluster as one trial.
+    """
+    over, under = np.asarray(took, dtype=float), np.asarray(could, dtype=float)
+    odds = log_ratios(over, under - over)
+    low, high = (end / (1 + end) for end in odds.intervals())
+    tops, bottoms = over.sum(axis=0), under.sum(axis=0)
+    clusters = (under > 0).sum(axis=0)
+    plain = wilson(np.where(tops > 0, clusters, 0), clusters)
+    flat = (bottoms > 0) & ((tops == 0) | (tops == bottoms)) & (clusters >= MIN_CLUSTERS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(bottoms > 0, tops / bottoms, np.nan)
+    return Shares(value, np.where(flat, plain[0], low), np.where(flat, plain[1], high))
 
 
 def _student(clusters: int) -> float:

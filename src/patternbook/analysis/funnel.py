@@ -11,6 +11,7 @@ from scipy.stats import chi2_contingency
 from patternbook.analysis import intervals
 from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
+from patternbook.analysis.suppression import hidden
 from patternbook.formats import Formats
 from patternbook.markup import escaped
 
@@ -211,7 +212,7 @@ def by_group(mart: pl.DataFrame, by: str, minimum_group: int) -> Groups | LeftOu
 
     Groups of fewer than `minimum_group` visitors are put together, with the next larger one where they are still
     too few, so that none can be had by subtraction. A rate is null where its base, or those who took the step, are
-    fewer than `minimum_group` (nobody is fine).
+    fewer than `minimum_group` (nobody is fine), and where the rate of all would give such a group away.
     """
     if mart[by].null_count() == mart.height:
         return LeftOut(f"The source does not say the customers' {by}, so the funnel is not broken down by it.")
@@ -221,7 +222,7 @@ def by_group(mart: pl.DataFrame, by: str, minimum_group: int) -> Groups | LeftOu
         .filter(pl.col("visitors") > 0)
         .sort("visitors", "group", descending=[True, False])
     )
-    small = _smallest_to_pool(groups["visitors"].to_list(), minimum_group)
+    small = smallest_to_pool(groups["visitors"].to_list(), minimum_group)
     if small:
         pooled = groups.tail(small).select(pl.lit(POOLED).alias("group"), *(pl.col(column).sum() for column in COUNTS))
         groups = pl.concat([groups.head(-small), pooled])
@@ -231,7 +232,7 @@ def by_group(mart: pl.DataFrame, by: str, minimum_group: int) -> Groups | LeftOu
     return Groups(by, groups.with_columns(rates), _same_conversion(groups), small)
 
 
-def _smallest_to_pool(visitors: list[int], minimum_group: int) -> int:
+def smallest_to_pool(visitors: list[int], minimum_group: int) -> int:
     """How many of the smallest groups have to stand together (`visitors` is sorted, largest first)."""
     small = sum(count < minimum_group for count in visitors)
     while 0 < small < len(visitors) and sum(visitors[-small:]) < minimum_group:
@@ -243,7 +244,7 @@ def _rate_columns(groups: pl.DataFrame, name: str, minimum_group: int) -> list[p
     _, took, could = RATES[name]
     took_step, base = groups[took].to_numpy(), groups[could].to_numpy()
     low, high = intervals.wilson(took_step, base)
-    shown = (base >= minimum_group) & ((took_step == 0) | (took_step >= minimum_group))
+    shown = ~hidden(took_step, minimum_group, also=base < minimum_group)
     values = {name: took_step / base.clip(1), f"{name}_low": low, f"{name}_high": high}
     return [pl.Series(key, value, nan_to_null=True).set(~pl.Series(shown), None) for key, value in values.items()]
 

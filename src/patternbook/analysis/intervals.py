@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, poisson
+from scipy.stats import binom, norm, poisson
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,6 +63,23 @@ def share(successes: int, trials: int) -> Estimate | None:
         return None
     low, high = wilson(successes, trials)
     return Estimate(successes / trials, float(low), float(high), trials)
+
+
+def median(values: npt.ArrayLike) -> Estimate | None:
+    """Median (of two middle values the lower) of independent values with its 95 % interval; None without values.
+
+    The interval assumes no distribution; its ends are values themselves: order statistics by the binomial distribution
+    (David & Nagaraja 2003, section 7.1).
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    n = len(ordered)
+    if n == 0:
+        return None
+    middle = float(ordered[(n - 1) // 2])
+    rank = int(binom.ppf((1 - CONFIDENCE) / 2, n, 0.5))
+    if rank < 1:
+        return Estimate(middle, None, None, n)
+    return Estimate(middle, float(ordered[rank - 1]), float(ordered[n - rank]), n)
 
 
 def ratio_of_totals(totals: npt.ArrayLike, powers: Sequence[int], *, seed: int = 0) -> Estimate | None:

@@ -12,27 +12,24 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from scipy.stats import false_discovery_control
 
-from patternbook.analysis.clustered import Floats, LogRatios, log_ratios
+from patternbook.analysis.clustered import CLUSTERS, Floats, LogRatios, log_ratios
 from patternbook.analysis.intervals import CONFIDENCE
 from patternbook.analysis.measure import LeftOut, Measure
 from patternbook.analysis.period import Period
+from patternbook.analysis.suppression import Flags, hidden
 from patternbook.formats import Formats
 from patternbook.markup import escaped
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 SLOTS = 168
-CLUSTERS = 499  # of the mart; see sql/rhythm.sql
 ORDERS_ONLY = "transactions"  # a kind of source without sessions
 QUIET = 0.5  # of the average hour
 SHORTEST = 14  # days: each weekday at least twice
 MOST_GROUPS = 6  # of one grouping, the largest
 GROUPINGS = {"all": "All", "newness": "First visit or not", "platform": "Platform", "frequency": "Visits in all"}
-
-Flags = npt.NDArray[np.bool_]
 
 
 class Rhythm(NamedTuple):
@@ -141,23 +138,6 @@ def _around(values: Floats, width: int) -> Floats:
         (np.roll(values, shift, axis=-1) for shift in range(-reach, reach + 1)), start=np.zeros(values.shape)
     )
     return summed
-
-
-def hidden(people: npt.ArrayLike, minimum_group: int) -> Flags:
-    """Cells that may not be published: fewer people than `minimum_group` (nobody is fine).
-
-    Where the total would give them away (a lone one, or fewer people in all of them together), the next larger are
-    hidden too.
-    """
-    counts = np.asarray(people, dtype=float)
-    small: Flags = (counts > 0) & (counts < minimum_group)
-    for cell in np.argsort(counts, kind="stable"):
-        enough = small.sum() != 1 and counts[small].sum() >= minimum_group
-        if not small.any() or enough:
-            break
-        if counts[cell] > 0:
-            small[cell] = True
-    return small
 
 
 def windows(data: Rhythm, what: str | None = None) -> Windows | LeftOut:

@@ -407,6 +407,95 @@ MARTS: dict[str, Contract] = {
             },
         ),
         Contract(
+            name="session_funnel",
+            meaning="sessions by step of the funnel, by groups and by cluster of customers. A session is in a category "
+            "or price quarter by the products that it deals with, in several where they are; its steps there are those "
+            "with such products",
+            key=("grouping_name", "group_name", "cluster"),
+            columns=(
+                Column("grouping_name", "VARCHAR", "all, platform, newness, weekday, category or price"),
+                Column(
+                    "group_name",
+                    "VARCHAR",
+                    "the session's platform, first visit or returning, weekday of its start (1 = Monday), top category "
+                    "or price quarter of products; sessions without one are only in all",
+                ),
+                Column("cluster", "BIGINT", "customers put together by the remainder of their id by 499"),
+                Column("customers", "BIGINT", "distinct known customers"),
+                Column("carters", "BIGINT", "distinct known customers with a cart event"),
+                Column("buyers", "BIGINT", "distinct known customers with a purchase"),
+                Column("sessions", "BIGINT", "sessions"),
+                Column("viewing", "BIGINT", "sessions with a view"),
+                Column("viewing_to_cart", "BIGINT", "sessions with a cart event at or after their first view"),
+                Column("carting", "BIGINT", "sessions with a cart event"),
+                Column("carting_to_purchase", "BIGINT", "sessions with a purchase at or after their first cart event"),
+                Column("buying", "BIGINT", "sessions with a purchase; cancellations are none"),
+                Column("buying_without_view", "BIGINT", "sessions with a purchase and no view"),
+                Column("carting_without_view", "BIGINT", "sessions with a cart event and no view before the last"),
+            ),
+            identities={
+                "steps shrink": "bool_and(viewing <= sessions and viewing_to_cart <= viewing "
+                "and carting_to_purchase <= carting and carting_to_purchase <= buying and buying <= sessions)",
+                "carts with and without view": "bool_and(viewing_to_cart + carting_without_view = carting)",
+            },
+        ),
+        Contract(
+            name="carts",
+            meaning="one row a session with a cart event: what was in the cart, and what became of it",
+            key=("session_id",),
+            columns=(
+                Column("session_id", "BIGINT", "the session"),
+                Column("customer_id", "BIGINT", "who", nullable=True),
+                Column("carted_at", "TIMESTAMP", "first cart event, UTC"),
+                Column("ordered", "BOOLEAN", "the session has a purchase, of whatever product, at or after it"),
+                Column("next_order_at", "TIMESTAMP", "the customer's next order in another session", nullable=True),
+                Column("products", "BIGINT", "distinct products put into the cart"),
+                Column("products_bought", "BIGINT", "those of them bought in the session"),
+                Column("products_removed", "BIGINT", "those removed after they were last put in, and not bought"),
+                Column("products_left", "BIGINT", "those neither bought nor removed"),
+                Column("products_bought_later", "BIGINT", "those left that the customer buys in a later session"),
+                Column("value_left", TOTAL, "price of the products left, one unit each"),
+                Column("value_bought_later", TOTAL, "price of those of them that are bought later, one unit each"),
+            ),
+            identities={
+                "each product has one fate": "bool_and(products = products_bought + products_removed + products_left)",
+                "later is a part": "bool_and(products_bought_later <= products_left)",
+            },
+        ),
+        Contract(
+            name="first_orders",
+            meaning="one row a customer who bought: the way to the first order",
+            key=("customer_id",),
+            columns=(
+                Column("customer_id", "BIGINT", "the customer"),
+                Column("order_id", "BIGINT", "the first order"),
+                Column("first_event_at", "TIMESTAMP", "the customer's first event, UTC"),
+                Column("started_at", "TIMESTAMP", "start of the session with the order, UTC"),
+                Column("ordered_at", "TIMESTAMP", "first line of the order, UTC"),
+                Column("sessions", "BIGINT", "sessions until then, that of the order included"),
+                Column("views", "BIGINT", "views until then"),
+                Column("views_in_session", "BIGINT", "those of them in the session of the order"),
+                Column("carts_in_session", "BIGINT", "cart events until then in the session of the order"),
+                Column("carts_before", "BIGINT", "cart events until then in other sessions"),
+            ),
+            identities={"time runs forward": "bool_and(first_event_at <= ordered_at and started_at <= ordered_at)"},
+        ),
+        Contract(
+            name="signals",
+            meaning="sessions with an action before their first purchase, by what it is and by cluster of customers",
+            key=("action", "cluster"),
+            columns=(
+                Column("action", "VARCHAR", "cart, remove_from_cart, or the source's name of another event"),
+                Column("cluster", "BIGINT", "customers put together by the remainder of their id by 499"),
+                Column("customers", "BIGINT", "distinct known customers of these sessions"),
+                Column("buyers", "BIGINT", "distinct known customers of those with an order"),
+                Column("sessions", "BIGINT", "sessions with the action; in those with an order, before it"),
+                Column("buying", "BIGINT", "those of them with an order"),
+                Column("at_purchase", "BIGINT", "those of them without a view between action and purchase"),
+            ),
+            identities={"orders are a part": "bool_and(buying <= sessions and at_purchase <= buying)"},
+        ),
+        Contract(
             name="cohorts",
             meaning="customers by the day on which they were first there and by how long after it they were there "
             "again; no row where nobody was. Ages are counted from each customer's own first day, and those that the "
@@ -444,6 +533,12 @@ MARTS: dict[str, Contract] = {
                 Column("last_seen_at", "TIMESTAMP", "last event, UTC"),
                 Column("min_price", MONEY, "lowest positive price", nullable=True),
                 Column("max_price", MONEY, "highest price", nullable=True),
+                Column(
+                    "price_quarter",
+                    "INTEGER",
+                    "1 = the cheapest quarter of products to 4 = the dearest, by the middle of their prices",
+                    nullable=True,
+                ),
             ),
             identities=_TYPES_ADD_UP,
         ),

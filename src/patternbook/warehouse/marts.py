@@ -41,6 +41,10 @@ BUILD_ORDER = (
     "funnel",
     "cohorts",
     "product_stats",
+    "session_funnel",
+    "carts",
+    "first_orders",
+    "signals",
     "baskets",
     "items",
     "pairs",
@@ -65,6 +69,14 @@ ACCOUNTING = {
     "the rhythm holds all orders": "(SELECT sum(orders) FROM rhythm) = (SELECT count(*) FROM purchases)",
     "the rhythm holds all revenue": "(SELECT sum(revenue) FROM rhythm) = (SELECT sum(revenue) FROM daily)",
     "months hold all sessions": "(SELECT sum(sessions) FROM monthly) = (SELECT count(*) FROM sessions)",
+    "the session funnel holds all sessions": "(SELECT sum(sessions) FROM session_funnel WHERE grouping_name = 'all') = "
+    "(SELECT count(*) FROM sessions)",
+    "the session funnel holds all orders": "(SELECT sum(buying) FROM session_funnel WHERE grouping_name = 'all') = "
+    "(SELECT count(*) FROM purchases)",
+    "carts hold all sessions with one": "(SELECT count(*) FROM carts) = "
+    "(SELECT coalesce(sum(carting), 0) FROM session_funnel WHERE grouping_name = 'all')",
+    "first orders hold all buyers": "(SELECT count(*) FROM first_orders) = "
+    "(SELECT count(*) FROM customers WHERE orders > 0)",
     "cohorts hold all visitors": "(SELECT coalesce(sum(customers), 0) FROM cohorts WHERE activity = 'visit' "
     "AND unit = 'week' AND grouping_name = 'all' AND age = 0) = (SELECT count(*) FROM customers)",
     "cohorts hold all buyers": "(SELECT coalesce(sum(customers), 0) FROM cohorts WHERE activity = 'purchase' "

@@ -42,7 +42,13 @@ SELECT
   first_seen_at,
   last_seen_at,
   min_price,
-  max_price
+  max_price,
+  CASE
+    WHEN min_price IS NOT NULL
+      THEN CAST(
+        ntile(4) OVER (PARTITION BY min_price IS NULL ORDER BY min_price * max_price, behaviour.product_id) AS INTEGER
+      )
+  END AS price_quarter
 FROM behaviour
 LEFT JOIN sales ON sales.product_id = behaviour.product_id
 ORDER BY behaviour.product_id

@@ -1,0 +1,31 @@
+"""Which cells of a table may not be published: those of few people, and what would give them away."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Flags = npt.NDArray[np.bool_]
+
+
+def few(people: npt.ArrayLike, minimum_group: int) -> Flags:
+    """Cells of fewer people than `minimum_group`; nobody is fine."""
+    counts = np.asarray(people, dtype=float)
+    small: Flags = (counts > 0) & (counts < minimum_group)
+    return small
+
+
+def hidden(people: npt.ArrayLike, minimum_group: int, also: Flags | None = None) -> Flags:
+    """Cells that may not be published where their total is: those of few people, and those of `also`.
+
+    Where the total would give them away (a lone one, or fewer people in all of them together), the next larger are
+    hidden too.
+    """
+    counts = np.asarray(people, dtype=float)
+    hide = few(counts, minimum_group) if also is None else few(counts, minimum_group) | also
+    for cell in np.argsort(counts, kind="stable"):
+        if not hide.any() or (hide.sum() > 1 and counts[hide].sum() >= minimum_group):
+            break
+        if counts[cell] > 0:
+            hide[cell] = True
+    return hide
