@@ -198,6 +198,34 @@ def test_failed_render_changes_nothing(report: Report, monkeypatch: pytest.Monke
     assert not report.paths.scratch.joinpath("report").exists()
 
 
+def test_pdf_is_tagged_for_screen_readers(report: Report) -> None:
+    assert re.search(r"Tagged:\s+yes", os.popen(f"pdfinfo '{report.rendered.pdf}' 2>/dev/null").read())
+
+
+@pytest.mark.parametrize("message", ["internal error: parent group", "unknown variable: x"])
+def test_tags_that_typst_cannot_write_cost_no_report(
+    message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_typst, asked = typst.compile, []
+
+    def failing(source: str, **options: object) -> None:
+        asked.append(options.get("pdf_tags", True))
+        if options.get("pdf_tags", True):
+            raise RuntimeError(message)
+        compile_typst(source, **options)
+
+    monkeypatch.setattr(typst, "compile", failing)
+    source = tmp_path / "a.typ"
+    source.write_text("= Title")
+    if message.startswith("internal"):
+        assert not pandoc._compile(source, tmp_path)
+        assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    else:
+        with pytest.raises(RuntimeError, match="unknown variable"):
+            pandoc._compile(source, tmp_path)
+        assert asked == [True]
+
+
 @pytest.mark.skipif(not quarto.is_installed(), reason="Quarto is not installed")
 @pytest.mark.slow
 def test_quarto_renders_the_same_report(

@@ -16,11 +16,15 @@ from patternbook.report.variables import Variables
 
 DIALECT = "markdown+table_attributes"
 FILTERS = ("blocks", "pandoc", "report")
+UNTAGGED = "The PDF has no tags for screen readers: Typst failed to write them for this document."
 NOTE = "Rendered with Pandoc and Typst; with Quarto on the PATH (pip install quarto-cli) it renders the same sources."
 
 
-def render(project: Path, document: Path, variables: Variables, notebooks: Mapping[str, Notebook]) -> None:
-    """Render `document` (a .qmd inside `project`) to HTML and PDF beside it. `notebooks` are the published ones."""
+def render(project: Path, document: Path, variables: Variables, notebooks: Mapping[str, Notebook]) -> str:
+    """Render `document` (a .qmd inside `project`) to HTML and PDF beside it; returns a note for the log.
+
+    `notebooks` are the published ones.
+    """
     text = expanded(document.read_text("utf-8"), variables, notebooks)
     theme = project / "reports" / "theme"
     html = to_html(text, project, document.parent)
@@ -32,13 +36,25 @@ def render(project: Path, document: Path, variables: Variables, notebooks: Mappi
         ),
         "utf-8",
     )
-    typst.compile(
-        str(source),
-        output=str(document.with_suffix(".pdf")),
-        root=str(document.parent),
-        font_paths=[str(theme / "fonts")],
-    )
+    tagged = _compile(source, theme / "fonts")
     source.unlink()
+    return NOTE if tagged else f"{UNTAGGED} {NOTE}"
+
+
+def _compile(source: Path, fonts: Path) -> bool:
+    """Compile Typst source to a PDF beside it; whether that is tagged for screen readers.
+
+    Typst's tags can fail where a page happens to break (typst/typst#8487); that must not cost the report.
+    """
+    places = {"output": str(source.with_suffix(".pdf")), "root": str(source.parent), "font_paths": [str(fonts)]}
+    try:
+        typst.compile(str(source), **places)
+    except RuntimeError as error:
+        if "internal error" not in str(error):
+            raise
+        typst.compile(str(source), **places, pdf_tags=False)
+        return False
+    return True
 
 
 def expanded(text: str, variables: Variables, notebooks: Mapping[str, Notebook]) -> str:

@@ -177,8 +177,7 @@ def _render(sources: Sources) -> tuple[str, str]:
     if quarto.is_installed():
         quarto.render(sources.project, sources.document)
         return "quarto", quarto.note()
-    pandoc.render(sources.project, sources.document, sources.variables, sources.notebooks)
-    return "pandoc", pandoc.NOTE
+    return "pandoc", pandoc.render(sources.project, sources.document, sources.variables, sources.notebooks)
 
 
 def _swap_in(sources: Sources, paths: RunPaths) -> None:
