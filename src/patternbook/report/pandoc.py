@@ -46,13 +46,22 @@ def _compile(source: Path, fonts: Path) -> bool:
 
     Typst's tags can fail where a page happens to break (typst/typst#8487); that must not cost the report.
     """
-    places = {"output": str(source.with_suffix(".pdf")), "root": str(source.parent), "font_paths": [str(fonts)]}
+
+    def write(tagged: bool) -> None:
+        typst.compile(
+            str(source),
+            output=str(source.with_suffix(".pdf")),
+            root=str(source.parent),
+            font_paths=[str(fonts)],
+            pdf_tags=tagged,
+        )
+
     try:
-        typst.compile(str(source), **places)
+        write(tagged=True)
     except RuntimeError as error:
         if "internal error" not in str(error):
             raise
-        typst.compile(str(source), **places, pdf_tags=False)
+        write(tagged=False)
         return False
     return True
 
