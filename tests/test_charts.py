@@ -18,7 +18,7 @@ from patternbook.analysis.classification import Calibrator, reliability
 from patternbook.analysis.eda import Activity, Coverage, Prices
 from patternbook.analysis.funnel import Funnel, Groups, by_group, publish
 from patternbook.analysis.holdout import MODEL, Holdout
-from patternbook.analysis.leaving import Forecast, Line, Backtest
+from patternbook.analysis.leaving import Backtest, Forecast, Line
 from patternbook.analysis.risk import LEVELS
 from patternbook.analysis.survival import Curves
 from patternbook.charts import churn, drawing, eda, funnel, lifetime

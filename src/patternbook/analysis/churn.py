@@ -7,7 +7,7 @@ import polars as pl
 
 from patternbook.analysis.classification import auc, calibration_error, confusion
 from patternbook.analysis.intervals import Estimate, Floats
-from patternbook.analysis.leaving import HORIZONS, TREES, Forecast, Leaving, Backtest
+from patternbook.analysis.leaving import HORIZONS, TREES, Backtest, Forecast, Leaving
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.moments import FEATURES, matrix
 from patternbook.formats import Formats, Unit
@@ -303,11 +303,11 @@ def _verdict(headline: Forecast, tested: Backtest, formats: Formats) -> str:
     was = f"{headline.method} had an AUC of {formats.value(area.value, 'number', area.interval)}"
     gain = tested.gain
     if gain is None:
-        return f"Backtest on what followed {formats.date(tested.cutoff)}, {was}; {TREES} had too little to learn from."
+        return f"Tested on what followed {formats.date(tested.cutoff)}, {was}; {TREES} had too little to learn from."
     text = formats.value(gain.value, "number", gain.interval)
     if headline.method == TREES:
-        return f"Backtest on what followed {formats.date(tested.cutoff)}, {was}, {text} more than {tested.baseline}."
+        return f"Tested on what followed {formats.date(tested.cutoff)}, {was}, {text} more than {tested.baseline}."
     return (
-        f"Backtest on what followed {formats.date(tested.cutoff)}, {was}; {TREES} does not beat it "
+        f"Tested on what followed {formats.date(tested.cutoff)}, {was}; {TREES} does not beat it "
         f"(difference {text}), so {headline.method} is used."
     )

@@ -127,11 +127,11 @@ def curves(found: Curves, formats: Formats) -> go.Figure:
         )
     at = [0, 0.25, 0.5, 0.75, 1]
     figure.update_yaxes(range=[0, 1.03], tickvals=at, ticktext=[formats.compact(value, "share") for value in at])
-    last = drawing.top(shown["days"])
-    days, texts = drawing.ticks(last, "count", formats)
+    longest = drawing.top(shown["days"])
+    days, texts = drawing.ticks(longest, "count", formats)
     figure.update_xaxes(
         showgrid=False,
-        range=[0, last],
+        range=[0, longest],
         tickvals=days,
         ticktext=texts,
         title=drawing.axis_title("Days since the purchase"),
