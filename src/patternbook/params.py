@@ -285,6 +285,14 @@ class Currency(Section):
     locale: str = "en_US"
 
 
+class Bots(Section):
+    """Customers who do more than a person can, and what happens to them: `exclude` leaves them out of every result."""
+
+    action: Literal["keep", "exclude"] = "keep"
+    events_a_day: int = Field(1_000, ge=10)  # a click every half minute for eight hours
+    events: int = Field(50_000, ge=10)  # in all
+
+
 class Quality(Section):
     """What happens to odd rows. Rows that cannot be parsed are always rejected."""
 
@@ -295,6 +303,7 @@ class Quality(Section):
     implausible_time: Action = "keep"
     earliest_time: date = date(2000, 1, 1)
     max_rejected_share: Share = 0.01
+    bots: Bots = Bots()
 
 
 class Report(Section):

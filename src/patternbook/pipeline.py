@@ -82,7 +82,7 @@ NOTEBOOKS = (
     ),
     Notebook(
         "06_funnel_temporal",
-        reads=("source", "currency", "report", "privacy", "funnel", "temporal"),
+        reads=("source", "currency", "quality", "report", "privacy", "funnel", "temporal"),
         after=("01_compaction",),
         left_out={"transactions": "its funnel: order lines hold no views and carts"},
     ),

@@ -115,7 +115,8 @@ def compact(params: Params, progress: Progress = lambda step, share: None) -> Co
 def _reading_key(source: Clickstream | Transactions, odd_rows: Quality) -> str:
     """Changes with all that decides how a file becomes events, whichever file it is."""
     described = source.model_dump(mode="json", exclude={"files", "folder"})
-    payload = json.dumps([described, odd_rows.model_dump(mode="json"), __version__, duckdb.__version__, _code_hash()])
+    rules = odd_rows.model_dump(mode="json", exclude={"bots"})  # which are left out of marts, not of events
+    payload = json.dumps([described, rules, __version__, duckdb.__version__, _code_hash()])
     return hashlib.sha256(payload.encode()).hexdigest()
 
 

@@ -234,6 +234,18 @@ MARTS: dict[str, Contract] = {
     contract.name: contract
     for contract in (
         Contract(
+            name="bots",
+            meaning="one row a customer who does more than a person can, by the limits of quality.bots; where bots are "
+            "excluded, no other mart knows them",
+            key=("customer_id",),
+            columns=(
+                Column("customer_id", "BIGINT", "the customer"),
+                Column("events", "BIGINT", "events"),
+                Column("busiest_day", "BIGINT", "events on the day with most of them"),
+                Column("active_days", "BIGINT", "days with an event, in the shop's local time", unit="days"),
+            ),
+        ),
+        Contract(
             name="sessions",
             meaning="one row a session",
             key=("session_id",),

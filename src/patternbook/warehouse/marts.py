@@ -30,6 +30,7 @@ from patternbook.warehouse.engine import Engine, identifier, literal
 
 SQL = Path(__file__).parent / "sql"
 BUILD_ORDER = (
+    "bots",
     "sessions",
     "order_lines",
     "purchases",
@@ -115,7 +116,7 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
         with DuckEngine(params.engine, scratch) as engine:
             _open_events(engine, paths, condition)
             try:
-                some = engine.count("SELECT count(*) FROM (SELECT 1 FROM events LIMIT 1)")
+                some = engine.count("SELECT count(*) FROM (SELECT 1 FROM observed LIMIT 1)")
             except duckdb.Error as error:
                 raise UserError(f"{params.file}: key 'filter': {str(error).splitlines()[0]}") from error
             if not some:
@@ -123,6 +124,7 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
             check_contract(engine, PRODUCTS)
             _write_calendar(engine, scratch, params.report.time_zone)
             _open_basket_rules(engine, params.basket)
+            _open_bot_rules(engine, params)
             for done, name in enumerate(BUILD_ORDER):
                 file = paths.mart(name)
                 if name in wanted:
@@ -131,6 +133,8 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
                     engine.copy(_sql(name), file)
                 engine.view(name, f"SELECT * FROM {parquet(file)}")
                 check_contract(engine, MARTS[name])
+                if name == "bots":
+                    _open_events_without_bots(engine, params)
             check_accounting(engine)
             if late := [name for name in CUTOFF_ORDER if name not in current]:
                 progress("marts of the cutoffs", 1.0)
@@ -193,6 +197,10 @@ def _keys(params: Params, condition: str, compaction_key: str) -> dict[str, str]
     common = _digest([compaction_key, condition, duckdb.__version__, *code])
     keys = {"calendar": _digest([params.report.time_zone])}
     rules = params.basket.model_dump(mode="json", include={*BASKET_RULES, "exclude_products"})
+    bots = params.quality.bots
+    keys["bot_rules"] = _digest([bots.model_dump_json()])
+    if bots.action == "exclude":
+        common = _digest([common, keys["bot_rules"]])
     keys["basket_rules"] = _digest([json.dumps(rules)])
     when = params.propensity.model_dump(
         mode="json", include={"cutoff", "horizon_days", "more_horizons", "training_cutoffs"}
@@ -219,7 +227,7 @@ def event_files(paths: RunPaths) -> list[Path]:
 
 
 def _open_events(engine: Engine, paths: RunPaths, condition: str) -> None:
-    """The views `events` (one schema whatever the source has) and `products`."""
+    """The views `observed` (one schema whatever the source has; `events` are these but for bots) and `products`."""
     table = parquet(*event_files(paths), union_by_name=True)
     given = {str(row[0]) for row in engine.rows(f"DESCRIBE SELECT * FROM {table}")}
     columns = ", ".join(
@@ -227,14 +235,34 @@ def _open_events(engine: Engine, paths: RunPaths, condition: str) -> None:
         for column in EVENTS.columns
     )
     engine.view("all_events", f"SELECT {columns} FROM {table}")
-    engine.view("events", f"SELECT * FROM all_events WHERE {condition}")
+    engine.view("observed", f"SELECT * FROM all_events WHERE {condition}")
     engine.view("products", f"SELECT * FROM {parquet(paths.products)}")
+
+
+def _open_bot_rules(engine: Engine, params: Params) -> None:
+    """The view `bot_rules`: one row of limits."""
+    rules = params.quality.bots
+    engine.view("bot_rules", f"SELECT {rules.events_a_day} AS events_a_day, {rules.events} AS events_in_all")
+
+
+def _open_events_without_bots(engine: Engine, params: Params) -> None:
+    """The view `events`: what was observed, without bots where they are excluded.
+
+    Raises UserError where nothing is left.
+    """
+    kept = "customer_id IS NULL OR customer_id NOT IN (SELECT customer_id FROM bots)"
+    excluded = params.quality.bots.action == "exclude"
+    engine.view("events", f"SELECT * FROM observed WHERE {kept if excluded else 'true'}")
+    if excluded and not engine.count("SELECT count(*) FROM (SELECT 1 FROM events LIMIT 1)"):
+        raise UserError(
+            f"{params.file}: key 'quality.bots': without those who break its limits no event is left; raise them"
+        )
 
 
 def _write_calendar(engine: Engine, scratch: Path, time_zone: str) -> None:
     """Local day, hour and weekday of each quarter of an hour that has an event: no engine needs time zones."""
     slots = engine.frame(
-        f"SELECT DISTINCT CAST(floor(epoch(event_time) / {SLOT_SECONDS}) AS BIGINT) AS slot FROM events"
+        f"SELECT DISTINCT CAST(floor(epoch(event_time) / {SLOT_SECONDS}) AS BIGINT) AS slot FROM observed"
     )
     local = pl.from_epoch(pl.col("slot") * SLOT_SECONDS, time_unit="s").dt.replace_time_zone("UTC")
     local = local.dt.convert_time_zone(time_zone)
