@@ -13,14 +13,19 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from patternbook.analysis import classification, leaving, lifetime
-from patternbook.analysis.intervals import Estimate, ratio_of_totals, wilson
+from patternbook.analysis import classification, leaving, lifetime, payday, temporal
+from patternbook.analysis.clustered import shares
+from patternbook.analysis.intervals import Estimate, median, ratio_of_totals, wilson
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.moments import Definition, Log
 from patternbook.analysis.silence import left
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 import repeat_buying
+import test_payday
+import test_sessions
+import test_temporal
+import weeks
 from test_intervals import TRUE_ORDER_VALUE, customers
 
 SEEDS = 400  # as DESIGN asks of each kind
@@ -106,6 +111,51 @@ def leaving_is_covered(n: int, horizon: int) -> Callable[[np.random.Generator], 
     return covered
 
 
+def session_share_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """Sessions with a purchase, of `n` customers who differ in how often they come and how readily they buy."""
+
+    def covered(rng: np.random.Generator) -> bool:
+        rows = test_sessions.visits(rng, n, 0.2)
+        found = shares(rows["buying"].to_numpy()[:, None], rows["sessions"].to_numpy()[:, None])
+        return bool(found.low[0] <= 0.2 <= found.high[0])
+
+    return covered
+
+
+def busy_hours_are_covered(n: int, chosen: bool) -> Callable[[np.random.Generator], bool]:
+    """Rates of all hours of the week at once, or of the one that happens to be the busiest."""
+    visits = test_temporal.FLAT * (1 + 0.5 * np.sin(np.arange(168) / 24 * 2 * np.pi))
+    truth = weeks.smooth(visits) / visits.mean()
+
+    def covered(rng: np.random.Generator) -> bool:
+        found = temporal.windows(weeks.rhythm(weeks.shop(rng, n, visits, test_temporal.FLAT)), "sessions")
+        if not isinstance(found, temporal.Windows):
+            return False
+        holds = (found.low <= truth) & (truth <= found.high)
+        return bool(holds[found.peak] if chosen else holds.all())
+
+    return covered
+
+
+def payday_is_covered(days: int, memory: float) -> Callable[[np.random.Generator], bool]:
+    """The effect of payday in orders whose noise lasts from day to day by `memory`."""
+
+    def covered(rng: np.random.Generator) -> bool:
+        at, orders = test_payday.counts(rng, days, memory=memory)
+        made = payday.series(test_payday.daily(at, orders), test_payday.whole(at))
+        found = payday.payday(made, test_payday.PAYDAYS)
+        return isinstance(found, payday.Payday) and _estimate_holds(test_payday.FACTOR, found.effect)
+
+    return covered
+
+
+def median_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    def covered(rng: np.random.Generator) -> bool:
+        return _estimate_holds(float(np.log(2)), median(rng.exponential(size=n)))
+
+    return covered
+
+
 def _estimate_holds(truth: float, estimate: Estimate | None) -> bool:
     return estimate is not None and estimate.interval is not None and _within(truth, estimate.interval)
 
@@ -129,6 +179,14 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"AUC, {n:,} customers", auc_is_covered(n)
     for horizon in (30, 90):
         yield f"customers who leave within {horizon} days, 700 buyers", leaving_is_covered(700, horizon)
+    for n in (100, 300, 1000):
+        yield f"conversion of sessions by cluster, {n:,} customers", session_share_is_covered(n)
+    for chosen, what in ((False, "all hours of the week at once"), (True, "the busiest hour of the week")):
+        yield f"{what}, 400 customers", busy_hours_are_covered(400, chosen)
+    for days, memory in ((120, 0.0), (365, 0.0), (365, 0.5), (730, 0.5)):
+        yield f"payday effect, {days} days, memory {memory:g}", payday_is_covered(days, memory)
+    for n in (20, 200):
+        yield f"median, {n} values", median_is_covered(n)
 
 
 def main() -> None:

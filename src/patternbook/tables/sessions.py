@@ -6,7 +6,7 @@ import polars as pl
 from great_tables import GT
 
 from patternbook.analysis.abandonment import Paths
-from patternbook.analysis.signals import Signals
+from patternbook.analysis.signals import Signals, named
 from patternbook.formats import Formats
 from patternbook.tables import Column, table
 
@@ -52,9 +52,9 @@ def typical(found: pl.DataFrame, formats: Formats) -> GT:
         "value": Column("This shop (95% interval)", "share", ("low", "high")),
         "typical": Column("Typical (assumed)", align="right"),
         "verdict": Column("This shop is"),
-        "source": Column("Source"),
     }
-    note = "What is typical is an assumption of the parameter file: other shops count carts and sessions in other ways."
+    sources = "; ".join(f"{measure}: {source}" for measure, source in shown.select("measure", "source").iter_rows())
+    note = f"What is typical is assumed, and other shops count carts and sessions in other ways. {sources}."
     return table("typical", shown, columns, formats, note)
 
 
@@ -71,17 +71,16 @@ def paths(found: Paths, formats: Formats) -> GT:
 def signals(found: Signals, formats: Formats) -> GT:
     """Signals with odds ratio and lift."""
     shown = found.table.with_columns(
+        pl.Series("name", named(found.table), pl.String),
         pl.when("leak")
         .then(pl.lit("part of the purchase"))
         .when("told")
         .then(pl.lit("reliable"))
         .otherwise(pl.lit("no clear difference"))
-        .alias("verdict")
+        .alias("verdict"),
     )
     columns = {
-        "signal": Column("Signal"),
-        "kind": Column("Kind"),
-        "sessions": Column("Sessions", "count"),
+        "name": Column("Signal"),
         "conversion": Column("Conversion", "share", ("conversion_low", "conversion_high")),
         "odds_ratio": Column("Odds ratio", "factor", ("odds_ratio_low", "odds_ratio_high")),
         "lift": Column("Lift", "factor", ("lift_low", "lift_high")),
