@@ -27,7 +27,7 @@ def notebook_code(notebook: Path) -> str:
 
 
 def source_files(code: str) -> list[Path]:
-    """Files of this package that `code` imports, directly or through others, and the SQL beside them.
+    """Files of this package that `code` imports, directly or through others, and the SQL and scripts beside them.
 
     Imports inside functions count, imports for type checking do not. Code that does not parse imports nothing: it
     fails when it is run.
@@ -42,7 +42,8 @@ def source_files(code: str) -> list[Path]:
         if file not in found:
             found.add(file)
             waiting.extend(_imports_of(file))
-    found.update(sql for folder in {file.parent for file in found} for sql in folder.glob("sql/*.sql"))
+    folders = {file.parent for file in found}
+    found.update(file for folder in folders for pattern in ("sql/*.sql", "*.js") for file in folder.glob(pattern))
     return sorted(found)
 
 

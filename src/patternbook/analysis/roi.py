@@ -461,6 +461,12 @@ def programme(cases: Mapping[str, Case | LeftOut], tests: Mapping[str, Tested], 
     return simulate(worth, draws)
 
 
+def most_profitable(simulated: Simulated) -> Case:
+    """The case with the highest median profit."""
+    medians = {name: float(np.median(profit)) for name, profit in simulated.by_action.items()}
+    return simulated.cases[max(medians, key=lambda name: (medians[name], name))]
+
+
 def scenarios(simulated: Simulated) -> pl.DataFrame:
     """One row a scenario: percentiles of the programme's first year, of three years and of the payback."""
     rows = []
