@@ -181,6 +181,11 @@ class Recorder:
             frame.write_parquet(file, compression="zstd")
         self._written.tables.append(table_id)
 
+    def read_table(self, table_id: str) -> pl.DataFrame | None:
+        """A result table of another notebook, None where that has left it out."""
+        file = self.paths.tables / f"{table_id}.parquet"
+        return pl.read_parquet(file) if file.exists() else None
+
     def per_customer(self, name: str, frame: pl.DataFrame) -> None:
         """Keep a result by customer under `customer/<name>.parquet`, for other notebooks; it is never published."""
         with aside(self.paths.per_customer(name)) as file:

@@ -24,6 +24,12 @@ WEEK = 7
 WINDOWS = 3  # at most; older ones say less of today
 FEWEST_BUYERS = 5  # of the past audience; fewer say nothing of how often such people buy
 
+NOT_FOUND = {
+    "high_intent": "Who was about to buy at an earlier day is not handed on, so what they do without it is unknown.",
+    "cross_sell": "Notebook 05 recommends nothing for these customers.",
+    "bundle": "Notebook 05 finds no bundle to offer.",
+}
+
 Members = Callable[[date], pl.DataFrame | LeftOut]  # customers (one column) as of the end of a day
 
 
@@ -94,10 +100,19 @@ class Audience:
         return float(np.sqrt((sums[column].to_numpy() ** 2).sum())) / self.past.height
 
 
-def members_of(log: Log, segment: str, rules: Sequence[segmentation.Rule], minimum_buyers: int) -> dict[str, Members]:
+def members_of(
+    log: Log,
+    segment: str,
+    rules: Sequence[segmentation.Rule],
+    minimum_buyers: int,
+    *,
+    recommends: bool = False,
+    bundles: bool = False,
+) -> dict[str, Members]:
     """The rule of each action that these data can follow: customers as of the end of a day.
 
-    Raises UserError where no segment has the name that is asked for.
+    Whether there is something to recommend, and a bundle to offer, is what notebook 05 has found. Raises UserError
+    where no segment has the name that is asked for.
     """
     if segment not in [rule.name for rule in rules]:
         raise UserError(
@@ -130,7 +145,20 @@ def members_of(log: Log, segment: str, rules: Sequence[segmentation.Rule], minim
         )
         return open_carts.select("customer_id").sort("customer_id")
 
-    return {"win_back": in_segment, "onboarding": came_this_week, "abandoned_cart": left_a_cart}
+    def ordered_this_week(day: date) -> pl.DataFrame:
+        return _distinct(log.orders.filter(_last_week(day) & (pl.col("units") > 0)))
+
+    def visited_this_week(day: date) -> pl.DataFrame:
+        return _distinct(log.visits.filter(_last_week(day)))
+
+    found: dict[str, Members] = {"win_back": in_segment, "onboarding": came_this_week, "abandoned_cart": left_a_cart}
+    found |= {"cross_sell": ordered_this_week} if recommends else {}
+    found |= {"bundle": visited_this_week} if bundles else {}
+    return found
+
+
+def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select("customer_id").unique().sort("customer_id")
 
 
 def _last_week(day: date) -> pl.Expr:
@@ -164,7 +192,7 @@ def all_of(
     return {
         action: audience(action, members[action], log, horizon, minimum)
         if action in members
-        else LeftOut("This run has no results yet that say who is in its audience.")
+        else LeftOut(NOT_FOUND[action])
         for action in actions
     }
 
