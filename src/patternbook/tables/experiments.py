@@ -15,13 +15,11 @@ def sizes(frame: pl.DataFrame, planned: Plan, formats: Formats) -> GT:
     """What the likely effect takes, by metric."""
     columns = {
         "metric": Column("Metric"),
-        "correlation": Column(
-            "Correlation with before (95% interval)", "number", ("correlation_low", "correlation_high")
-        ),
+        "correlation": Column("ρ before", "number", ("correlation_low", "correlation_high")),
         "per_group": Column("Control group", "count"),
         "people": Column("People", "count"),
         "days": Column("Days", "count"),
-        "detectable": Column("Detectable as planned", "share"),
+        "detectable": Column("Detectable", "share"),
     }
     design, horizon = planned.design, planned.case.audience.horizon
     note = (
@@ -51,48 +49,44 @@ def scenarios(frame: pl.DataFrame, trials: Trials, formats: Formats) -> GT:
     """What each plan earns and how often it errs."""
     columns = {
         "plan": Column("Plan"),
-        "profit": Column("Net profit (95% interval of the mean)", "currency", ("profit_low", "profit_high")),
-        "loss": Column("Loses money", "share"),
-        "wrong": Column("Wrong decision", "share"),
+        "profit": Column("Net profit", "currency", ("profit_low", "profit_high")),
+        "loss": Column("Loss", "share"),
+        "wrong": Column("Wrong", "share"),
         "days": Column("Days", "count"),
-        "type1": Column("False positives", "share", ("type1_low", "type1_high")),
+        "type1": Column("False alarm", "share", ("type1_low", "type1_high")),
         "power": Column("Power", "share", ("power_low", "power_high")),
     }
     note = (
-        f"{formats.count(trials.mean('fixed').n)} simulated experiments; intervals are those of the simulation. Wrong "
-        "decision: goes on although it loses, or stops although it would earn. False positives: with no effect at all; "
-        "power: with the likely one."
+        f"{formats.count(trials.mean('fixed').n)} simulated experiments; intervals are those of the simulation. Loss: "
+        "its probability. Wrong: goes on although it loses, or stops although it would earn. False alarm: an effect "
+        "found where there is none; power: the likely one found."
     )
     return table("experiment-scenarios", frame, columns, formats, note)
 
 
 def readout(effects: pl.DataFrame, arms: pl.DataFrame, formats: Formats) -> GT:
     """What each arm changed, on every metric."""
-    columns = {
-        "experiment": Column("Experiment"),
-        "arm": Column("Arm"),
-        "metric": Column("Metric"),
-        "control": Column("Control", "number"),
-        "treated": Column("Arm's", "number"),
-        "difference": Column("Difference (95% interval)", "number", ("difference_low", "difference_high")),
-        "always": Column("Always valid"),
-        "cuped": Column("With CUPED", "number", ("cuped_low", "cuped_high")),
-        "p_adjusted": Column("p, corrected", "number"),
-    }
+    told = [name for name in ("experiment", "arm") if effects[name].n_unique() > 1]
+    always = [
+        f"{formats.value(low, 'number')} to {formats.value(high, 'number')}"
+        for low, high in effects.select("always_low", "always_high").iter_rows()
+    ]
     shown = effects.with_columns(
-        pl.Series(
-            "always",
-            [
-                f"{formats.value(low, 'number')} to {formats.value(high, 'number')}"
-                for low, high in effects.select("always_low", "always_high").iter_rows()
-            ],
-        )
+        pl.concat_str([*told, "metric"], separator=": ").alias("what"), pl.Series("always", always, dtype=pl.String)
     )
+    columns = {
+        "what": Column("Metric"),
+        "control": Column("Control", "number"),
+        "difference": Column("Difference", "number", ("difference_low", "difference_high")),
+        "cuped": Column("With CUPED", "number", ("cuped_low", "cuped_high")),
+        "always": Column("Always valid", align="right"),
+        "p_adjusted": Column("p", "number"),
+    }
     if effects["cuped"].null_count() == effects.height:
         del columns["cuped"]
     note = (
-        f"{formats.count(arms['people'].sum())} people. Ratios by the delta method. Always valid: holds however often "
-        "one has looked. CUPED: with what each person did before. p: corrected for all rows of an experiment "
-        "(Benjamini–Hochberg)."
+        f"{formats.count(arms['people'].sum())} people; differences with 95% interval, ratios by the delta method. "
+        "Always valid: holds however often one has looked. CUPED: with what each person did before. p: corrected for all rows "
+        "of an experiment (Benjamini–Hochberg)."
     )
     return table("experiment-readout", shown, columns, formats, note)

@@ -14,18 +14,17 @@ def actions(frame: pl.DataFrame, horizon: int, formats: Formats) -> GT:
     """What each action costs and earns."""
     columns = {
         "action": Column("Action"),
-        "audience": Column("Audience now", "count"),
-        "baseline": Column("Buy anyway (95% interval)", "share", ("baseline_low", "baseline_high")),
-        "customers": Column("More buyers a year", "count"),
+        "audience": Column("Audience", "count"),
+        "baseline": Column("Buy anyway", "share", ("baseline_low", "baseline_high")),
         "cost": Column("Cost", "currency"),
-        "profit": Column("Net profit", "currency"),
+        "profit": Column("Profit", "currency"),
         "roi": Column("ROI", "share"),
-        "loss": Column("Loses money", "share"),
+        "loss": Column("Loss", "share"),
     }
     note = (
-        f"Audiences do not overlap. Buy anyway: of such people, within {horizon} days and without being contacted. "
-        "Amounts are those of the first year, set-up and discounts to those who buy anyway included; medians of what "
-        "was simulated. A dash: the action makes orders larger, not buyers more, or costs nothing."
+        f"Audiences do not overlap. Buy anyway: of such people, within {horizon} days and without being contacted, "
+        "with 95% interval. Amounts are those of the first year, set-up and discounts to those who buy anyway included; "
+        "medians of what was simulated. Loss: its probability. A dash: costs nothing."
     )
     return table("roi-actions", frame, columns, formats, note)
 
@@ -34,42 +33,59 @@ def limits(frame: pl.DataFrame, terms: Terms, formats: Formats) -> GT:
     """What must hold for each action to pay."""
     columns = {
         "action": Column("Action"),
-        "effect": Column("Likely effect (low to high)", "share", ("effect_low", "effect_high")),
-        "break_even": Column("Break-even effect", "share"),
-        "highest_contact_cost": Column("A contact may cost", "currency"),
-        "cost_per_customer": Column("Cost of a buyer won", "currency"),
+        "break_even": Column("Break-even", "share"),
+        "highest_contact_cost": Column("Highest cost", "currency"),
+        "customers": Column("Buyers won", "number", ("customers_low", "customers_high")),
+        "cost_per_customer": Column("Cost of one", "currency"),
     }
     note = (
-        "Effect: of what the audience spends anyway. Break-even: effect at which the first year earns nothing. To win "
-        f"a new customer is assumed to cost {formats.money(terms.acquisition_cost)}."
+        "Break-even: effect at which the first year earns nothing. Highest cost: what a contact may cost. Buyers won: "
+        "in the first year, with 95% of what was simulated; to win a new customer otherwise is assumed to cost "
+        f"{formats.money(terms.acquisition_cost)}. A dash: the action makes orders larger, not buyers more."
     )
     return table("roi-limits", frame, columns, formats, note)
 
 
 def decisions(frame: pl.DataFrame, formats: Formats) -> GT:
     """What to do, in order."""
-    numbered = frame.sort(
+    columns = {
+        "priority": Column("#", "count"),
+        "action": Column("Action"),
+        "decision": Column("Decision"),
+        "effect": Column("Effect assumed", "share", ("effect_low", "effect_high")),
+        "effort": Column("Effort"),
+        "first_step": Column("First step"),
+    }
+    note = "Effect assumed: of what the audience spends anyway; likely, and the ends of what is thought possible."
+    return table("roi-decisions", _by_priority(frame), columns, formats, note)
+
+
+def information(frame: pl.DataFrame, formats: Formats) -> GT:
+    """What testing each action first is worth."""
+    columns = {
+        "action": Column("Action"),
+        "value_now": Column("Without test", "currency"),
+        "value_of_test": Column("With test", "currency"),
+        "perfect_information": Column("To know", "currency"),
+        "test_people": Column("People", "count"),
+        "test_days": Column("Days", "count"),
+    }
+    note = (
+        "Expected net profit of the first year. Without test: the better of all and nothing. With test: what is "
+        "decided after it by what it shows, less what testing costs (expected value of sample information). To know: what "
+        "knowing the effect would add at most. People, days: those of the test."
+    )
+    return table("roi-information", _by_priority(frame), columns, formats, note)
+
+
+def _by_priority(frame: pl.DataFrame) -> pl.DataFrame:
+    """Go before test first before no go, each by what it is worth."""
+    return frame.sort(
         pl.col("decision").replace_strict({"go": 0, "test first": 1, "no go": 2}, return_dtype=pl.Int64),
         pl.max_horizontal("value_now", pl.col("value_of_test").fill_null(float("-inf"))),
         descending=[False, True],
         maintain_order=True,
     ).with_row_index("priority", 1)
-    columns = {
-        "priority": Column("Priority", "count"),
-        "action": Column("Action"),
-        "decision": Column("Decision"),
-        "value_now": Column("Worth without a test", "currency"),
-        "value_of_test": Column("Worth with a test", "currency"),
-        "perfect_information": Column("Knowing is worth at most", "currency"),
-        "test_days": Column("Test, days", "count"),
-        "effort": Column("Effort"),
-        "first_step": Column("First step"),
-    }
-    note = (
-        "Worth: expected net profit of the first year, the better of all and nothing. With a test: what is decided "
-        "after it by what it shows, less what testing costs (expected value of sample information)."
-    )
-    return table("roi-decisions", numbered, columns, formats, note)
 
 
 def programme(frame: pl.DataFrame, formats: Formats) -> GT:
