@@ -23,8 +23,8 @@ def actions(frame: pl.DataFrame, horizon: int, formats: Formats) -> GT:
     }
     note = (
         f"Audiences do not overlap. Buy anyway: of such people, within {horizon} days and without being contacted, "
-        "with 95% interval. Amounts are those of the first year, set-up and discounts to those who buy anyway included; "
-        "medians of what was simulated. Loss: its probability. A dash: costs nothing."
+        "with 95% interval. Amounts are those of the first year, set-up and discounts to those who buy anyway "
+        "included; medians of what was simulated. Loss: its probability. A dash: costs nothing."
     )
     return table("roi-actions", frame, columns, formats, note)
 
@@ -72,8 +72,8 @@ def information(frame: pl.DataFrame, formats: Formats) -> GT:
     }
     note = (
         "Expected net profit of the first year. Without test: the better of all and nothing. With test: what is "
-        "decided after it by what it shows, less what testing costs (expected value of sample information). To know: what "
-        "knowing the effect would add at most. People, days: those of the test."
+        "decided after it by what it shows, less what testing costs (expected value of sample information). To know: "
+        "what knowing the effect would add at most. People, days: those of the test."
     )
     return table("roi-information", _by_priority(frame), columns, formats, note)
 
