@@ -86,7 +86,7 @@ def readout(effects: pl.DataFrame, arms: pl.DataFrame, formats: Formats) -> GT:
         del columns["cuped"]
     note = (
         f"{formats.count(arms['people'].sum())} people; differences with 95% interval, ratios by the delta method. "
-        "Always valid: holds however often one has looked. CUPED: with what each person did before. p: corrected for all "
-        "rows of an experiment (Benjamini–Hochberg)."
+        "Always valid: holds however often one has looked. CUPED: with what each person did before. p: corrected for "
+        "all rows of an experiment (Benjamini–Hochberg)."
     )
     return table("experiment-readout", shown, columns, formats, note)
