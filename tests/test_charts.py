@@ -14,14 +14,21 @@ import polars as pl
 import pytest
 
 from patternbook import theme
+from patternbook.analysis import retention as comeback
 from patternbook.analysis.classification import Calibrator, reliability
+from patternbook.analysis.clusters import Clusters
 from patternbook.analysis.eda import Activity, Coverage, Prices
 from patternbook.analysis.funnel import Funnel, Groups, by_group, publish
 from patternbook.analysis.holdout import MODEL, Holdout
+from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.leaving import Backtest, Forecast, Line
+from patternbook.analysis.period import Period
+from patternbook.analysis.reserved import AWAY, NOT_YET, SMALL, THIN
+from patternbook.analysis.retention import ByCohort, Waiting
 from patternbook.analysis.risk import LEVELS
+from patternbook.analysis.segmentation import Migration
 from patternbook.analysis.survival import Curves
-from patternbook.charts import churn, drawing, eda, funnel, lifetime
+from patternbook.charts import churn, drawing, eda, funnel, lifetime, retention, segmentation
 from patternbook.formats import Formats
 
 US, DE = Formats("USD", "en_US"), Formats("EUR", "de_DE")
@@ -112,7 +119,10 @@ def holdout(buyers: int) -> Holdout:
         {"customer_id": range(buyers), "x": x, "actual": [k // 2 + 1 for k in x], MODEL: [k / 2 + 1 for k in x]}
     )
     weeks = [date(2024, 1, 1) + timedelta(weeks=k) for k in range(30)]
-    weekly = pl.DataFrame({"week": weeks, "actual": range(30), "expected": [k + 0.5 for k in range(30)]})
+    weekly = pl.DataFrame({"week": weeks, "actual": range(30)}).with_columns(
+        expected=pl.col("actual") + 0.5, low=pl.col("actual") - 3.0, high=pl.col("actual") + 4.0
+    )
+    weekly = weekly.with_columns(pl.exclude("week").cum_sum().name.suffix("_in_all"))
     return Holdout(date(2024, 5, 1), 90, customers, weekly)
 
 
@@ -168,7 +178,78 @@ FACTORS = pl.DataFrame(
         "auc": [0.7, None, 0.5],
     }
 )
+
+
+def shares(table: pl.DataFrame, hidden: int = 0) -> pl.DataFrame:
+    """`table` with back, share, low and high; null in the first `hidden` rows."""
+    known = pl.int_range(pl.len()) >= hidden
+    numbers = {"back": 20, "share": 0.2, "low": 0.15, "high": 0.26}
+    return table.with_columns(pl.when(known).then(value).alias(name) for name, value in numbers.items())
+
+
+def cohorts(unit: Any, span: Any, hidden: int = 0) -> ByCohort:
+    start = [date(2024, 1, 1) + timedelta(days=(7 if span == "week" else 31) * k) for k in range(6)]
+    rows = [(unit, span, cohort, age, 100) for k, cohort in enumerate(start) for age in range(1, 8 - k)]
+    table = pl.DataFrame(rows, schema=["unit", "span", "cohort", "age", "customers"], orient="row")
+    return ByCohort(unit, span, shares(table, hidden))
+
+
+def followed(*groups: str, hidden: int = 0) -> comeback.Curves:
+    rows = [(group, age, 100) for group in groups for age in range(1, 9)]
+    return comeback.Curves(
+        "platform", shares(pl.DataFrame(rows, schema=["group", "age", "customers"], orient="row"), hidden)
+    )
+
+
+def waited(days: int) -> Waiting:
+    curve = pl.DataFrame({"days": range(1, days), "at_risk": range(days, 1, -1)}).with_columns(
+        share=pl.col("days") / (2 * days), low=pl.col("days") / (3 * days), high=pl.col("days") / days
+    )
+    return Waiting(curve, None, days)
+
+
+def segments(*sizes: tuple[str, int], pooled: bool = False) -> pl.DataFrame:
+    whole = sum(size for _, size in sizes)
+    rows = [(name, size, size / whole, 90.0, name == "At risk") for name, size in sizes]
+    columns = ["segment", "customers", "share", "median_spend", "at_risk"]
+    table = pl.DataFrame(rows, schema=columns, orient="row")
+    return table.with_columns(segment=pl.lit(SMALL)) if pooled else table
+
+
+def moves(*flows: tuple[str, str, int], kept: bool = True) -> Migration:
+    halves = Period(date(2024, 1, 1), date(2024, 6, 30)), Period(date(2024, 7, 1), date(2024, 12, 29))
+    table = pl.DataFrame(flows, schema=["from", "to", "customers"], orient="row")
+    return Migration(*halves, table, Estimate(0.4, 0.3, 0.5, 90) if kept else None)
+
+
+def clusters(p_value: float, silhouette: float, hidden: int = 0) -> Clusters:
+    profiles = pl.DataFrame(
+        {
+            "cluster": [1, 2, 3],
+            "customers": [None if k >= 3 - hidden else 100 for k in range(3)],
+            "median_recency": [9.0, 90.0, 200.0],
+            "mean_frequency": [4.0, 2.0, 1.0],
+            "median_order_value": [30.0, 20.0, 10.0],
+            "revenue_share": [0.5, 0.3, 0.2],
+        },
+        schema_overrides={"customers": pl.Int64},
+    )
+    table = pl.DataFrame({"k": [2, 3, 4], "silhouette": [0.2, silhouette, -1.0]})
+    own = pl.DataFrame({"customer_id": range(300), "cluster": [k % 3 + 1 for k in range(300)]})
+    found = Estimate(silhouette, silhouette - 0.02, silhouette + 0.02, 300)
+    none = Estimate(0.3, 0.28, 0.32, 39)
+    return Clusters(own, profiles, table, 3, (3, 3), found, none, p_value, Estimate(0.9, 0.8, 1.0, 300))
+
+
+NAMES = ("Champions", "At risk", "Needs attention", "Lost")
+GRID = pl.DataFrame(
+    [(r, f, 10 * r + f, 12.5 * r * f) for r in range(1, 6) for f in range(1, 6) if r + f != 4],
+    schema=["recency_score", "frequency_score", "customers", "median_spend"],
+    orient="row",
+)
+FLOWS = [(start, end, 500 if start == end else 3 + 40 * (end == "Lost")) for start in NAMES for end in (*NAMES, AWAY)]
 HELD = pl.DataFrame({"customers": [k / 100 for k in range(101)], "value": [(k / 100) ** 0.5 for k in range(101)]})
+WEEK1 = Estimate(0.2, 0.18, 0.22, 600)
 MIX = pl.DataFrame({"event_type": ["view", "cart", "purchase"], "events": [950, 40, 10], "share": [0.95, 0.04, 0.01]})
 DRAWN = {
     "a year by day": lambda f: eda.activity(activity(366), f),
@@ -206,6 +287,24 @@ DRAWN = {
     "risk and value": lambda f: churn.matrix(cells(*(1000.0 * k for k in range(9))), 90, f),
     "risk and value, most hidden": lambda f: churn.matrix(cells(1234.5, 0.0), 90, f),
     "risk and value, all hidden": lambda f: churn.matrix(cells(), 90, f),
+    "cohorts by week": lambda f: retention.heatmap(cohorts("week", "week"), WEEK1, "visit", f),
+    "weeks of monthly cohorts": lambda f: retention.heatmap(cohorts("week", "month", hidden=3), WEEK1, "purchase", f),
+    "cohorts by month": lambda f: retention.heatmap(cohorts("month", "month"), WEEK1, "visit", f),
+    "who comes back": lambda f: retention.curves(followed("web", "app", "shop", "kiosk"), "visit", f),
+    "who comes back, a week hidden": lambda f: retention.curves(followed("web", "app", hidden=2), "purchase", f),
+    "second purchase": lambda f: retention.waiting(waited(1500), f),
+    "second purchase within few days": lambda f: retention.waiting(waited(12), f),
+    "segments": lambda f: segmentation.segments(segments(*zip(NAMES, (500, 40, 300, 9), strict=True)), f),
+    "segments too small": lambda f: segmentation.segments(segments(("a", 90), pooled=True), f),
+    "scores": lambda f: segmentation.grid(GRID, 10, f),
+    "one pair of scores": lambda f: segmentation.grid(GRID.head(1), 10, f),
+    "moves": lambda f: segmentation.migration(moves(*FLOWS), frozenset(["At risk"]), f),
+    "one move": lambda f: segmentation.migration(moves((NOT_YET, "Lost", 40), kept=False), frozenset(), f),
+    "clusters": lambda f: segmentation.silhouettes(clusters(0.025, 0.6), f),
+    "weak clusters": lambda f: segmentation.silhouettes(clusters(0.025, 0.4), f),
+    "no clusters": lambda f: segmentation.silhouettes(clusters(0.5, 0.3), f),
+    "profiles": lambda f: segmentation.profiles(clusters(0.025, 0.6), f),
+    "profiles, one hidden": lambda f: segmentation.profiles(clusters(0.5, 0.3, hidden=1), f),
     "many groups": lambda f: funnel.funnel_groups(groups(*((f"d{k}", 900, 90 + k) for k in range(12))), REES46, f),
 }
 
@@ -214,6 +313,13 @@ def texts(figure: go.Figure) -> str:
     """Everything that is written in the figure's title and notes, without markup."""
     written = [figure.layout.title.text, *(note.text for note in figure.layout.annotations)]
     return re.sub(r"<[^>]*>", "", " ".join(written).replace("<br>", " "))
+
+
+def drawn(trace: Any) -> list[Any]:
+    """What a trace draws: positions, or the sizes of tiles and flows."""
+    if trace.type == "treemap":
+        return list(trace.values)
+    return list(trace.link.value) if trace.type == "sankey" else list(trace.x if trace.x is not None else [])
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -227,7 +333,7 @@ def test_every_chart_is_complete(name: str, formats: Formats) -> None:
     assert 140 <= layout["height"] <= 1400
     assert layout["margin"]["t"] >= drawing.HEAD_LINE * (1 + layout["title"]["text"].count("<br>"))
     assert "nan" not in (texts(figure) + layout["meta"]["alt"]).lower().split()
-    assert any(any(value is not None for value in (trace.x if trace.x is not None else [])) for trace in figure.data)
+    assert any(any(value is not None for value in drawn(trace)) for trace in figure.data)
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -240,6 +346,8 @@ def test_no_line_of_a_heading_is_too_long_for_a_telephone(name: str) -> None:
 def test_no_axis_is_written_in_plotlys_own_format(name: str) -> None:
     """Plotly knows neither the run's locale nor its currency."""
     figure = DRAWN[name](DE)
+    if figure.data[0].type in ("treemap", "sankey"):
+        return  # they have no axes
     for axis in [*figure.select_xaxes(), *figure.select_yaxes()]:
         assert axis.visible is False or axis.type == "category" or axis.ticktext is not None
 
@@ -284,6 +392,18 @@ def test_a_column_that_is_almost_complete_is_not_called_complete() -> None:
 def test_money_is_written_in_the_runs_currency() -> None:
     assert "$5–$10" in eda.prices(prices([5, 10]), US).data[0].y
     assert "€" in " ".join(eda.prices(prices([5, 10]), DE).data[0].y)
+
+
+def test_flows_too_thin_for_a_telephone_are_one_for_each_origin_and_lose_nobody() -> None:
+    (flow,) = segmentation.migration(moves(*FLOWS), frozenset(["At risk"]), US).data
+    names = list(flow.node.label)
+    links = {
+        (names[a], names[b]): n for a, b, n in zip(*(flow.link[k] for k in ("source", "target", "value")), strict=True)
+    }
+    assert sum(links.values()) == sum(count for _, _, count in FLOWS)
+    assert links["Champions", THIN] == 6  # to At risk and Needs attention
+    assert links["Champions", AWAY] == 3  # thin, but another matter
+    assert links["Champions", "Lost"] == 43
 
 
 def test_hidden_days_are_gaps_and_said() -> None:

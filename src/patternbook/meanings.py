@@ -546,6 +546,8 @@ RESULT_TABLES: dict[str, ResultTable] = {
                 "purchases of the tenth forecast highest ÷ those of the tenth that bought most", "share"
             ),
             **_ends("captured", "share"),
+            "gain": Meaning("R² of BG/NBD less that of the method, same customers drawn for both", "number"),
+            **_ends("gain", "number"),
         },
     ),
     "lifetime.horizons": ResultTable(

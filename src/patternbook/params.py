@@ -474,7 +474,7 @@ class SegmentRule(Section):
     @classmethod
     def _is_not_taken(cls, name: str) -> str:
         if name.strip().casefold() in map(str.casefold, SEGMENT_NAMES):
-            raise ValueError(f"{name!r} is what tables call a group of their own; choose another name")
+            raise ValueError(f"{name!r} is what tables and charts call a group of their own; choose another name")
         return name
 
     @model_validator(mode="after")

@@ -361,6 +361,37 @@ def test_the_check_on_cdnow_is_as_good_as_published(checked: holdout.Holdout) ->
     )
 
 
+def test_the_gain_over_a_baseline_is_that_of_the_same_customers(checked: holdout.Holdout) -> None:
+    table = holdout.scores(checked)
+    model, *others = table.rows(named=True)
+    assert model["gain"] is model["gain_low"] is None
+    for row in others:
+        assert row["gain"] == pytest.approx(model["r2"] - row["r2"])
+        assert row["gain_low"] < row["gain"] < row["gain_high"]
+        apart = np.hypot(model["r2_high"] - model["r2_low"], row["r2_high"] - row["r2_low"])
+        assert row["gain_high"] - row["gain_low"] < apart  # drawn apart, the difference would be wider
+    assert others[0]["gain_low"] > 0  # the same as the last period, which it beats by far
+    assert "more than that of same as the last period" in holdout.answer(checked, US)
+
+
+def test_moments_of_counts_between_two_ages_are_those_of_drawn_customers() -> None:
+    rng, n = np.random.default_rng(2), 20_000
+    r, alpha, a, b = BUYING
+    times = np.cumsum(rng.exponential(1.0, (n, 300)) / rng.gamma(r, 1 / alpha, n)[:, None], axis=1)
+    times[np.arange(300)[None, :] >= rng.geometric(rng.beta(a, b, n))[:, None]] = np.inf
+    ages = np.array([[0.0, 30.0], [0.0, 5.0], [10.0, 11.0], [1.0, 40.0]])
+    for (start, end), *found in zip(ages, *bgnbd.count_moments(np.array(BUYING), *ages.T), strict=True):
+        drawn = ((times > start) & (times <= end)).sum(axis=1)
+        assert found[0] == pytest.approx(drawn.mean(), abs=5 * drawn.std() / np.sqrt(n))
+        assert found[1] == pytest.approx(drawn.var(), rel=0.1)
+
+
+def test_the_weeks_add_up_to_what_is_expected_in_all(checked: holdout.Holdout) -> None:
+    weeks = checked.weekly
+    assert weeks["expected_in_all"].to_list() == pytest.approx(weeks["expected"].cum_sum().to_list(), rel=1e-6)
+    assert (weeks["low"] <= weeks["expected"]).all() and (weeks["expected"] <= weeks["high"]).all()
+
+
 def test_the_check_counts_what_happened(checked: holdout.Holdout) -> None:
     days = cdnow().filter(pl.col("ordered_at") > datetime(1997, 9, 30)).unique(["customer_id", "ordered_at"]).height
     assert checked.customers["actual"].sum() == days

@@ -9,15 +9,17 @@ import numpy as np
 import polars as pl
 import pytest
 from markets import market, source
+from scipy.stats import binom
 
 from patternbook.analysis import holdout, leaving
 from patternbook.analysis.classification import auc, percentiles
 from patternbook.analysis.gammagamma import GammaGamma
-from patternbook.analysis.lifetime import Models, fit
+from patternbook.analysis.lifetime import LABELS, Models, fit, parameters
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.moments import Definition, Log
 
 Z = 4.0  # so that no seed had to be picked
+GROUPS = 20
 YEAR = date(2024, 12, 31)
 WEEK = 7 * 86_400
 
@@ -48,19 +50,22 @@ def bought(tmp_path_factory: pytest.TempPathFactory) -> Bought:
     return Bought(orders, made.truth["planted"], made.table("customers"))
 
 
-def test_planted_buying_and_spend_lie_within_their_intervals(
-    bought: Bought,
-) -> None:
+def histories(orders: pl.DataFrame) -> pl.DataFrame:
     """By the second, as planted; a history by the day takes two orders of one day for one, which moves α."""
-    orders, planted, _ = bought
     at = pl.col("ordered_at")
-    exact = orders.group_by("customer_id").agg(
+    return orders.group_by("customer_id").agg(
         (pl.len() - 1).cast(pl.Int64).alias("x"),
         ((at.max() - at.min()).dt.total_seconds() / WEEK).alias("t_x"),
         ((pl.lit(datetime(2025, 1, 1)) - at.min()).dt.total_seconds() / WEEK).alias("T"),
         pl.len().alias("transactions"),
         pl.col("revenue").mean().alias("mean_spend"),
     )
+
+
+def test_planted_buying_and_spend_lie_within_their_intervals(bought: Bought) -> None:
+    """All buyers at once, where errors are smallest; and of 20 groups of them, as often as the intervals say."""
+    orders, planted, _ = bought
+    exact = histories(orders)
     models = fit(exact, 50)
     assert isinstance(models, Models) and isinstance(models.spend, GammaGamma)
     buying, spend = models.buying, models.spend
@@ -71,6 +76,16 @@ def test_planted_buying_and_spend_lie_within_their_intervals(
         truth = np.array([planted[topic][name] for name in names])
         away = np.log(found / truth) / np.sqrt(np.diag(covariance))
         assert (np.abs(away) < Z).all(), (found, truth, away)
+    truths = [planted["buying"][name] for name in ("r", "alpha_weeks", "a", "b")]
+    truths += [planted["spend"][name] for name in ("p", "q", "v")]
+    held = dict.fromkeys(LABELS, 0)
+    for (_,), part in exact.group_by(pl.col("customer_id").hash() % GROUPS):
+        of_part = fit(part, 50)
+        assert isinstance(of_part, Models)
+        estimates = parameters(of_part, part.height)
+        for name, value in zip(LABELS, truths, strict=True):
+            held[name] += estimates[name].low <= value <= estimates[name].high
+    assert min(held.values()) >= binom.ppf(1e-4, GROUPS, 0.95), held
 
 
 def test_what_follows_is_forecast(bought: Bought) -> None:
@@ -81,6 +96,9 @@ def test_what_follows_is_forecast(bought: Bought) -> None:
     assert off.low is not None and off.high is not None
     width = (off.high - off.low) / 2 / 1.96
     assert abs(off.value) < Z * max(width, 0.02), off
+    later = checked.weekly.filter(pl.col("week") > checked.calibration_end)
+    within = later.filter(pl.col("actual").is_between("low", "high")).height
+    assert within >= binom.ppf(1e-4, later.height, 0.95)
 
 
 def test_who_has_dropped_out_is_told_by_the_forecast_of_leaving(bought: Bought) -> None:

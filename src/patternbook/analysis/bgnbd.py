@@ -138,6 +138,24 @@ def pairs_if_alive(parameters: Floats, t: npt.ArrayLike, x: npt.ArrayLike, T: np
     return pairs
 
 
+def count_moments(parameters: Floats, start: Floats, end: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance of a new customer's repeat transactions between two ages.
+
+    E[N²] = E[N] + E[ordered pairs], and by the density of `pairs_if_alive` the pairs between the ages are
+    2 ∫ E[λ² (1−p) exp(−λpu)] (u − start) du from start to end.
+    """
+    r, alpha, a, b = parameters
+    nobody = np.zeros_like(end)
+
+    def between(function: Callable[[Floats], Floats]) -> Floats:
+        return _integral(lambda s: function(start + s), end - start)
+
+    mean = r / alpha * between(lambda u: still_buying(parameters, u, nobody, nobody))
+    density = between(lambda u: (u - start) * still_buying(parameters, u, nobody, nobody, pairs=1))
+    pairs = 2 * r * (r + 1) / alpha**2 * b / (a + b) * density
+    return mean, mean + pairs - mean**2
+
+
 def still_buying(parameters: Floats, s: Floats, x: Floats, T: Floats, pairs: int = 0) -> Floats:
     """The rate at s from now as a share of the rate now, of customers alive now.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import norm, rankdata
+from scipy.stats import nbinom, norm, rankdata
 
-from patternbook.analysis.bgnbd import BgNbd, expected_if_alive, fit_bgnbd
+from patternbook.analysis.bgnbd import BgNbd, count_moments, fit_bgnbd
 from patternbook.analysis.history import DAYS, history, purchase_days
 from patternbook.analysis.intervals import CONFIDENCE, MAX_GROUPS, POISSON, Estimate, Floats
 from patternbook.analysis.likelihood import NotIdentified
@@ -22,6 +23,7 @@ REPLICATES = 2000
 TOP = 0.1
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 MOST_FREQUENT = 7  # and more
+STEP = 1e-3  # of logarithms of parameters, for differences
 MODEL = "BG/NBD"
 FEATURES = ("x", "t_x", "T", "quiet", "gap", "spend")
 TREES = {  # few and shallow, since a shop of a few thousand buyers has to do
@@ -42,8 +44,9 @@ ROUNDS = 150
 class Holdout:
     """What was expected of each buyer of the calibration period in the hold-out period, and what they did.
 
-    `customers` has x, `actual` transactions and a column a method; `weekly` has week, actual, expected repeat
-    transactions, of those who became buyers in the calibration period.
+    `customers` has x, `actual` transactions and a column a method; `weekly` has week and the repeat transactions in it,
+    actual, expected and the low and high end of what is expected, of those who became buyers in the calibration
+    period; the same from the first day on as `…_in_all`.
     """
 
     calibration_end: date
@@ -154,13 +157,15 @@ def _group_means(earlier: pl.DataFrame, outcome: pl.Series, known: pl.DataFrame)
 def _weekly(
     purchases: pl.DataFrame, known: pl.DataFrame, model: BgNbd, last: date, unit: str, time_zone: str
 ) -> pl.DataFrame:
-    """Repeat transactions a week, as they were and as the model expects a cohort's: whole weeks from the first day."""
+    """Repeat transactions a week and in all until its end, as they were and as the model expected a cohort's.
+
+    Whole weeks from the first day. The ends of the 95 % range are those of negative binomials with the mean and
+    variance of the sum over customers, each with a rate and a drop-out of their own, and of the parameters.
+    """
     first: date = known["first"].min()  # type: ignore[assignment]
     births = known.select(((pl.col("first") - pl.lit(first)).dt.total_days()).alias("birth")).to_series()
-    age = np.arange(0, ((last - first).days + 1) // 7 + 1) * 7
+    weeks = ((last - first).days + 1) // 7
     day, new = np.unique(births.to_numpy(), return_counts=True)
-    t = np.maximum(age[:, None] - day[None, :] - 1, 0) / DAYS[unit]
-    cumulative = expected_if_alive(model.parameters, t, 0.0, 0.0) @ new
     repeats = (
         purchase_days(purchases, time_zone)
         .join(known.select("customer_id", "first"), on="customer_id")
@@ -168,10 +173,47 @@ def _weekly(
         .select(((pl.col("day") - pl.lit(first)).dt.total_days() // 7).alias("week"))
         .to_series()
     )
-    weeks = len(age) - 1
     actual = np.bincount(repeats.to_numpy(), minlength=weeks)[:weeks]
+    ends = np.maximum(np.arange(1, weeks + 1)[:, None] * 7 - day[None, :] - 1, 0)  # age in days as a week ends
+    columns: dict[str, npt.NDArray[Any]] = {"actual": actual, "actual_in_all": np.cumsum(actual)}
+    for suffix, length in (("", 7), ("_in_all", 7 * weeks)):
+        mean, variance = _cohort_moments(model, ends, new, length, DAYS[unit])
+        low, high = _counts_between(mean, variance)
+        columns |= {f"expected{suffix}": mean, f"low{suffix}": low, f"high{suffix}": high}
     start = pl.date_range(first, first + timedelta(days=7 * (weeks - 1)), "7d", eager=True)
-    return pl.DataFrame({"week": start, "actual": actual, "expected": np.diff(cumulative)})
+    return pl.DataFrame({"week": start, **columns})
+
+
+def _cohort_moments(
+    model: BgNbd, ends: npt.NDArray[np.int64], new: npt.NDArray[np.int64], length: int, days: float
+) -> tuple[Floats, Floats]:
+    """Mean and variance of a cohort's repeat transactions in the `length` days until ages `ends` of `new` customers.
+
+    A row of `ends` for each sum, a column for each group of customers; `days` of a unit of time.
+    """
+    age = np.arange(int(ends.max(initial=0)) + 1, dtype=float)
+    start = np.maximum(age - length, 0)
+
+    def means(parameters: Floats) -> tuple[Floats, Floats]:
+        mean, variance = count_moments(parameters, start / days, age / days)
+        return mean[ends] @ new, variance[ends] @ new
+
+    mean, variance = means(model.parameters)
+    slopes = np.column_stack(
+        [
+            (means(model.parameters * np.exp(step))[0] - means(model.parameters * np.exp(-step))[0]) / (2 * STEP)
+            for step in np.eye(4) * STEP
+        ]
+    )
+    return mean, variance + np.einsum("wi,ij,wj->w", slopes, model.covariance, slopes)
+
+
+def _counts_between(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Ends of 95 % of counts with these moments (negative binomial; Poisson where they vary no more than that)."""
+    size = mean**2 / np.maximum(variance - mean, 1e-9 * mean + 1e-12)
+    tails = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+    low, high = (nbinom.ppf(tail, np.maximum(size, 1e-9), size / (size + np.maximum(mean, 1e-12))) for tail in tails)
+    return np.where(mean > 0, low, 0.0), np.where(mean > 0, high, 0.0)
 
 
 def methods(holdout: Holdout) -> list[str]:
@@ -182,18 +224,26 @@ def methods(holdout: Holdout) -> list[str]:
 def scores(holdout: Holdout) -> pl.DataFrame:
     """A row a method: error of the total, R², Spearman, share of the best tenth's transactions, each with low and high.
 
-    Intervals are percentiles of a bootstrap by customer. Ranks, and who is in the best tenth, stay as they are.
+    `gain` is the model's R² less that of the method, null for the model itself: what it explains of the differences
+    between customers beyond it. Intervals are percentiles of a bootstrap by customer, for the gain with the same
+    customers drawn for both. Ranks, and who is in the best tenth, stay as they are.
     """
     actual = holdout.customers["actual"].cast(pl.Float64).to_numpy()
+    sums = {name: _sums(actual, holdout.customers[name].cast(pl.Float64).to_numpy()) for name in methods(holdout)}
+    explained, drawn = _drawn(sums[MODEL], _r2)
     rows = []
-    for name in methods(holdout):
-        sums = _sums(actual, holdout.customers[name].cast(pl.Float64).to_numpy())
+    for name, own in sums.items():
+        found = {score: _bootstrapped(own, function) for score, function in SCORES.items()}
+        value, replicates = _drawn(own, _r2)
+        found["gain"] = _percentiles(explained - value, drawn - replicates, len(own))
         row: dict[str, object] = {"method": name}
-        for score, function in SCORES.items():
-            found = _bootstrapped(sums, function)
-            row |= {score: found.value, f"{score}_low": found.low, f"{score}_high": found.high}
+        for score, one in found.items():
+            row |= {score: one.value, f"{score}_low": one.low, f"{score}_high": one.high}
         rows.append(row)
-    return pl.DataFrame(rows)
+    gains = [
+        pl.when(pl.col("method") != MODEL).then(pl.col(name)).alias(name) for name in ("gain", "gain_low", "gain_high")
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None).with_columns(gains)
 
 
 def error(holdout: Holdout) -> Estimate:
@@ -254,6 +304,11 @@ SCORES: dict[str, Callable[[Floats], Floats]] = {
 
 
 def _bootstrapped(sums: Floats, score: Callable[[Floats], Floats]) -> Estimate:
+    return _percentiles(*_drawn(sums, score), len(sums))
+
+
+def _drawn(sums: Floats, score: Callable[[Floats], Floats]) -> tuple[float, Floats]:
+    """The score and its replicates; the same customers are drawn in every call with as many of them."""
     rng = np.random.default_rng(0)
     n, groups = len(sums), sums
     if n > MAX_GROUPS:
@@ -261,7 +316,10 @@ def _bootstrapped(sums: Floats, score: Callable[[Floats], Floats]) -> Estimate:
         groups = np.column_stack([np.bincount(group, weights=column, minlength=MAX_GROUPS) for column in sums.T])
     weights = POISSON[rng.integers(0, len(POISSON), size=(REPLICATES, len(groups)), dtype=np.uint16)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        value, drawn = float(score(sums.sum(axis=0))), score((weights @ groups).T)
+        return float(score(sums.sum(axis=0))), score((weights @ groups).T)
+
+
+def _percentiles(value: float, drawn: Floats, n: int) -> Estimate:
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or len(drawn) < REPLICATES / 2:
         return Estimate(value, None, None, n)
@@ -305,21 +363,26 @@ def measure(checked: Holdout | LeftOut) -> Measure:
 
 
 def answer(checked: Holdout, formats: Formats) -> str:
-    """How well the model forecast the later period, and who did better, in two sentences."""
+    """How well the model forecast the later period, and who did reliably better or worse, in two sentences."""
     table, off = scores(checked), error(checked)
     first = (
         f"In the {checked.days} days after {formats.date(checked.calibration_end)} the model's total was "
         f"{formats.change(off.value, off.interval)} off."
     )
-    ranked = table.sort("r2", descending=True, nulls_last=True)
-    best = str(ranked["method"][0])
-    texts = {name: formats.value(*_shown(table, name)) for name in table["method"]}
-    if best == MODEL:
-        rest = "; ".join(f"{name} {text}" for name, text in texts.items() if name != MODEL)
-        return f"{first} Customer by customer it explains most (R² {texts[MODEL]}), ahead of {rest}."
-    return f"{first} Customer by customer {best} explains more (R² {texts[best]}) than the model (R² {texts[MODEL]})."
+    compared = [
+        f"{_verdict(row)} {row['method']} (difference {_shown(row, 'gain', formats)})"
+        for row in table.iter_rows(named=True)
+        if row["method"] != MODEL
+    ]
+    own = _shown(table.row(0, named=True), "r2", formats)
+    return f"{first} Customer by customer its R² is {own}: {'; '.join(compared)}."
 
 
-def _shown(table: pl.DataFrame, name: str) -> tuple[float, str, tuple[float, float]]:
-    row = table.row(by_predicate=pl.col("method") == name, named=True)
-    return row["r2"], "number", (row["r2_low"], row["r2_high"])
+def _verdict(row: dict[str, Any]) -> str:
+    if row["gain_low"] is None or row["gain_low"] <= 0 <= row["gain_high"]:
+        return "not reliably other than that of"
+    return "more than that of" if row["gain"] > 0 else "less than that of"
+
+
+def _shown(row: dict[str, Any], score: str, formats: Formats) -> str:
+    return formats.value(row[score], "number", (row[f"{score}_low"], row[f"{score}_high"]))

@@ -192,15 +192,18 @@ def bar(
     )
 
 
-def band(figure: go.Figure, rows: pl.DataFrame, x: str, colour: str, shape: str = "linear") -> None:
-    """The interval of a line, columns low and high over `x`, as a tinted band for each run of rows that have one."""
+def band(figure: go.Figure, rows: pl.DataFrame, x: str, colour: str, *, shape: str = "linear", **place: int) -> None:
+    """The interval `low` to `high` of `rows` as a tinted band, one for each run of rows that have one.
+
+    `place` is the row and column of a panel.
+    """
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     fill = {"fill": "tonexty", "fillcolor": f"rgba({red},{green},{blue},{TINT})"}
     runs = rows.with_columns(pl.col("low").is_null().cum_sum().alias("run")).drop_nulls("low")
     for run in runs.partition_by("run", maintain_order=True):
         common = {"x": run[x].to_list(), "mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "shape": shape}}
-        figure.add_trace(go.Scatter(y=run["high"].to_list(), **common))
-        figure.add_trace(go.Scatter(y=run["low"].to_list(), **fill, **common))
+        figure.add_trace(go.Scatter(y=run["high"].to_list(), **common), **place)
+        figure.add_trace(go.Scatter(y=run["low"].to_list(), **fill, **common), **place)
 
 
 def annotate(
@@ -250,6 +253,11 @@ def panel_title(figure: go.Figure, row: int, text: str) -> None:
 def short(name: str) -> str:
     """A name of unknown origin for an axis: plain, and no longer than `LABEL_WIDTH`."""
     return in_chart(name if len(name) <= LABEL_WIDTH else f"{name[: LABEL_WIDTH - 1]}…")
+
+
+def coloured(text: str, colour: str) -> str:
+    """A word of a subtitle in the colour that it stands for; `text` may hold the markup that Plotly reads."""
+    return f'<span style="color:{colour}"><b>{text}</b></span>'
 
 
 def axis_title(text: str) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def prices(result: Prices, formats: Formats) -> go.Figure:
     figure.update_layout(barmode="group", bargap=0.22, bargroupgap=0.05)
     figure.update_xaxes(visible=False, range=[0, 1.25 * max(drawing.top(table[column]) for column in series)])
     figure.update_yaxes(tickfont={"color": theme.INK}, type="category")
-    shown = " and ".join(f"<b>{_coloured(name, colour)}</b>" for name, colour in list(series.values())[::-1])
+    shown = " and ".join(drawing.coloured(name, colour) for name, colour in list(series.values())[::-1])
     unpriced = f", {formats.count(result.unpriced)} more without a price" if result.unpriced else ""
     dearest = table.sort("revenue_share" if result.sells else "products_share", descending=True).row(0, named=True)
     what = "of revenue comes from" if result.sells else "of products are"
@@ -227,7 +227,3 @@ def _band_label(low: float | None, high: float | None, formats: Formats) -> str:
     if high is None:
         return f"{formats.compact(low, 'currency')} or more"
     return f"{formats.compact(low, 'currency')}–{formats.compact(high, 'currency')}"
-
-
-def _coloured(text: str, colour: str) -> str:
-    return f'<span style="color:{colour}">{text}</span>'

@@ -42,10 +42,14 @@ def horizons(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figure:
 def tracking(holdout: Holdout, formats: Formats) -> go.Figure:
     """Repeat transactions a week, and in all, as they were and as the model expected them."""
     weekly = holdout.weekly
-    both = ("actual", "expected")
-    panels = {"in all": weekly.with_columns(pl.col(both).cum_sum()), "a week": weekly}
+    names = ("actual", "expected", "low", "high")
+    panels = {
+        "in all": weekly.select("week", *(pl.col(f"{name}_in_all").alias(name) for name in names)),
+        "a week": weekly.select("week", *names),
+    }
     figure = drawing.panels(len(panels))
     for row, (name, table) in enumerate(panels.items(), start=1):
+        drawing.band(figure, table, "week", theme.ORANGE, row=row, col=1)
         for series, colour in (("actual", theme.BLUE), ("expected", theme.ORANGE)):
             figure.add_trace(
                 go.Scatter(
@@ -63,7 +67,7 @@ def tracking(holdout: Holdout, formats: Formats) -> go.Figure:
                 row=row,
                 col=1,
             )
-        top = max(drawing.top(table[series]) for series in both)
+        top = max(drawing.top(table[series]) for series in names)
         values, texts = drawing.ticks(top, "count", formats)
         figure.update_yaxes(tickvals=values, ticktext=texts, range=[0, 1.12 * top], row=row)
         figure.add_vline(x=holdout.calibration_end.isoformat(), line={"color": theme.MUTED, "dash": "dot"}, row=row)
@@ -71,18 +75,21 @@ def tracking(holdout: Holdout, formats: Formats) -> go.Figure:
     moments, texts = drawing.time_ticks(weekly["week"].to_list(), "day", formats)
     drawing.share_time_axis(figure, moments, texts)
     off = analysis.error(holdout)
+    later = weekly.filter(pl.col("week") > holdout.calibration_end)
+    within = later.filter(pl.col("actual").is_between("low", "high")).height
     blue, orange = (
-        f'<span style="color:{colour}"><b>{name}</b></span>'
-        for name, colour in (("Actual", theme.BLUE), ("expected", theme.ORANGE))
+        drawing.coloured(name, colour) for name, colour in (("Actual", theme.BLUE), ("expected", theme.ORANGE))
     )
     return drawing.finished(
         figure,
         f"In the period it had not seen, the model's total is {formats.change(off.value)} off",
-        f"{blue} and {orange}; fitted up to the dotted line, {formats.date(holdout.calibration_end)}",
+        f"{blue} and {orange} with the range of 95% of what chance and the parameters leave open (negative binomial); "
+        f"fitted up to the dotted line, {formats.date(holdout.calibration_end)}. Of the {later.height} weeks after it, "
+        f"{within} lie within the range",
         height=drawing.panels_height(len(panels)),
         alt=f"Line chart of repeat transactions by week, actual and expected; the model was fitted up to "
         f"{formats.date(holdout.calibration_end)}. In the period after it the error of the total is "
-        f"{formats.change(off.value, off.interval)}.",
+        f"{formats.change(off.value, off.interval)}; {within} of {later.height} later weeks lie within the range.",
         gap=40,
     )
 
@@ -133,8 +140,7 @@ def by_frequency(holdout: Holdout, minimum_group: int, formats: Formats) -> go.F
     figure.update_yaxes(tickvals=values, ticktext=texts, range=[0, 1.08 * top])
     figure.update_xaxes(type="category", showgrid=False)
     blue, orange = (
-        f'<span style="color:{colour}"><b>{name}</b></span>'
-        for name, colour in (("Actual", theme.BLUE), ("expected", theme.ORANGE))
+        drawing.coloured(name, colour) for name, colour in (("Actual", theme.BLUE), ("expected", theme.ORANGE))
     )
     within = table.filter(pl.col("expected").is_between("low", "high")).height
     return drawing.finished(

@@ -84,7 +84,7 @@ def curves(found: Curves, activity: Activity, formats: Formats) -> go.Figure:
     ends: list[tuple[str, float]] = []
     for (group,), own in found.table.group_by("group", maintain_order=True):
         colour = theme.SERIES[len(names)]
-        names.append(f'<span style="color:{colour}"><b>{drawing.short(str(group))}</b></span>')
+        names.append(drawing.coloured(drawing.short(str(group)), colour))
         ends.append((str(group), own["share"].drop_nulls()[-1]))
         drawing.band(figure, own, "age", colour)
         figure.add_trace(
@@ -108,6 +108,7 @@ def curves(found: Curves, activity: Activity, formats: Formats) -> go.Figure:
         showgrid=False,
         title=drawing.axis_title("Weeks since the first day"),
         tickvals=list(range(1, last + 1)),
+        ticktext=list(map(str, range(1, last + 1))),
         range=[0.7, last + 0.3],
     )
     n = found.table.filter(pl.col("age") == 1)["customers"].sum()
@@ -142,8 +143,15 @@ def waiting(found: Waiting, formats: Formats) -> go.Figure:
         )
     )
     _share_axis(figure, rows, formats)
-    figure.update_xaxes(showgrid=False, title=drawing.axis_title("Days since the first purchase"), rangemode="tozero")
     last = rows.row(-1, named=True)
+    days, texts = drawing.ticks(last["days"], "count", formats)
+    figure.update_xaxes(
+        showgrid=False,
+        title=drawing.axis_title("Days since the first purchase"),
+        tickvals=days,
+        ticktext=texts,
+        range=[0, last["days"]],
+    )
     soon = analysis.within(found, analysis.HORIZON)
     title = (
         f"Within {analysis.HORIZON} days, {formats.share(soon.value)} of buyers buy a second time"

@@ -9,13 +9,14 @@ import polars as pl
 
 from patternbook import theme
 from patternbook.analysis.clusters import Clusters
-from patternbook.analysis.reserved import AWAY, NOT_YET, SMALL
+from patternbook.analysis.reserved import AWAY, NOT_YET, SMALL, THIN
 from patternbook.analysis.segmentation import Migration
 from patternbook.charts import drawing
 from patternbook.formats import Formats
 from patternbook.markup import in_chart
 
 LABELLED_FROM = 0.05  # of all customers; a smaller tile has no room for its name on a telephone
+THINNEST = 0.012  # of all customers; on a telephone thinner flows are hairlines that hide one another
 NAME_WIDTH = 12  # characters a line in a tile
 LINK = "rgba(31, 90, 146, {})"
 DEPARTED = "rgba(90, 102, 118, 0.25)"
@@ -65,11 +66,11 @@ def segments(table: pl.DataFrame, formats: Formats) -> go.Figure:
     ]
     small = f"; without a name: {', '.join(unlabelled)}" if unlabelled else ""
     risky = 0.0 if SMALL in names else float(table.filter(pl.col("at_risk"))["share"].sum())
-    red = f'<span style="color:{theme.RED}"><b>red</b></span>'
     return drawing.finished(
         figure,
         f"{formats.tenths(risky)} of buyers are in segments at risk" if risky else "Buyers by segment",
-        f"Area: customers; {red}: at risk; n = {formats.count(table['customers'].sum())} buyers{small}",
+        f"Area: customers; {drawing.coloured('red', theme.RED)}: at risk; "
+        f"n = {formats.count(table['customers'].sum())} buyers{small}",
         height=320,
         alt=f"Treemap of customers by segment. {drawing.listed(names, shares)}",
     )
@@ -116,10 +117,9 @@ def grid(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> go.Figure
                     showarrow=False,
                     font={"size": drawing.SMALL_SIZE, "color": colour},
                 )
-    figure.update_xaxes(
-        title=drawing.axis_title("Recency score (5: bought last)"), tickvals=list(scores), showgrid=False
-    )
-    figure.update_yaxes(title=drawing.axis_title("Frequency score"), tickvals=list(scores), showgrid=False)
+    ticks = {"tickvals": list(scores), "ticktext": list(map(str, scores)), "showgrid": False}
+    figure.update_xaxes(title=drawing.axis_title("Recency score (5: bought last)"), **ticks)
+    figure.update_yaxes(title=drawing.axis_title("Frequency score"), **ticks)
     best = cells.sort("median_spend", "customers").row(-1, named=True)
     return drawing.finished(
         figure,
@@ -134,14 +134,14 @@ def grid(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> go.Figure
 
 
 def migration(moves: Migration, risky: frozenset[str], formats: Formats) -> go.Figure:
-    """Customers flowing from segments of the earlier window to those of the later one."""
-    table = moves.table
+    """Customers flowing from segments of the earlier window to those of the later one; thin flows drawn as one."""
+    table = _without_thin_flows(moves.table)
     origins = _ordered(table, "from", NOT_YET)
-    goals = _ordered(table, "to", AWAY)
+    goals = _ordered(table, "to", THIN, AWAY)
     source = {name: number for number, name in enumerate(origins)}
     target = {name: len(origins) + number for number, name in enumerate(goals)}
     colours = [
-        theme.MUTED if name in (NOT_YET, AWAY, SMALL) else theme.RED if name in risky else theme.BLUE
+        theme.MUTED if name in (NOT_YET, AWAY, SMALL, THIN) else theme.RED if name in risky else theme.BLUE
         for name in [*origins, *goals]
     ]
     flows = list(table.iter_rows())
@@ -179,17 +179,26 @@ def migration(moves: Migration, risky: frozenset[str], formats: Formats) -> go.F
     return drawing.finished(
         figure,
         title,
-        f"Left: {spans[0]}; right: {spans[1]}. Dark: same segment; grey: no purchase in the later window",
+        f"Left: {spans[0]}; right: {spans[1]}. Dark: same segment; grey: no purchase in the later window. Moves of "
+        f"fewer than {formats.share(THINNEST)} of customers: {THIN.lower()}",
         height=470,
         alt=f"Sankey diagram of customers by segment in two windows, {spans[0]} and {spans[1]}. The largest flow is "
         f"{formats.count(largest[2])} customers from {largest[0]} to {largest[1]}.",
     )
 
 
-def _ordered(table: pl.DataFrame, column: str, last: str) -> list[str]:
-    """Names by size, `last` at the end."""
+def _without_thin_flows(table: pl.DataFrame) -> pl.DataFrame:
+    """Flows by size; those to other segments that are too thin to be told apart are one for each origin."""
+    thin = (pl.col("customers") < THINNEST * pl.col("customers").sum()) & (pl.col("from") != pl.col("to"))
+    other = pl.when(thin & (pl.col("to") != AWAY)).then(pl.lit(THIN)).otherwise("to")
+    drawn = table.with_columns(other.alias("to")).group_by("from", "to").agg(pl.col("customers").sum())
+    return drawn.sort("customers", "from", "to", descending=True)
+
+
+def _ordered(table: pl.DataFrame, column: str, *last: str) -> list[str]:
+    """Names by size, those of `last` at the end."""
     sizes = table.group_by(column).agg(pl.col("customers").sum()).sort("customers", column, descending=True)
-    return sorted(sizes[column].to_list(), key=lambda name: name == last)
+    return sorted(sizes[column].to_list(), key=lambda name: last.index(name) if name in last else -1)
 
 
 def silhouettes(found: Clusters, formats: Formats) -> go.Figure:
@@ -210,7 +219,12 @@ def silhouettes(found: Clusters, formats: Formats) -> go.Figure:
         )
     )
     figure.add_hrect(y0=low, y1=high, line={"width": 0}, fillcolor=theme.MUTED, opacity=0.25, layer="below")
-    figure.update_xaxes(tickvals=table["k"].to_list(), showgrid=False, title=drawing.axis_title("Number of clusters"))
+    figure.update_xaxes(
+        tickvals=table["k"].to_list(),
+        ticktext=list(map(str, table["k"])),
+        showgrid=False,
+        title=drawing.axis_title("Number of clusters"),
+    )
     figure.update_yaxes(range=[0, top], tickvals=values, ticktext=texts)
     stand = "stand out" if found.real else "are there, but weak"
     title = f"{found.k} clusters {stand}" if found.there else "No number of clusters stands out"
@@ -248,7 +262,7 @@ def profiles(found: Clusters, formats: Formats) -> go.Figure:
         figure.add_trace(drawing.bar(values, names, theme.ORANGE, hover, texts), row=row, col=1)
         figure.update_xaxes(visible=False, range=[0, 1.3 * max(drawing.top(table[column]), 1e-9)], row=row)
         drawing.panel_title(figure, row, label)
-    figure.update_yaxes(tickfont={"color": theme.INK}, showgrid=False)
+    figure.update_yaxes(type="category", tickfont={"color": theme.INK}, showgrid=False)
     title = (
         f"What sets the {found.k} clusters apart" if found.there else f"The best cut into {found.k}, though not natural"
     )
