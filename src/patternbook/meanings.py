@@ -764,6 +764,31 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "action": Meaning("what the rules say to do"),
         },
     ),
+    "segmentation.behaviour": ResultTable(
+        "one row a segment, the largest first: how its buyers buy; null where fewer than privacy.minimum_group say",
+        {
+            "segment": Meaning("name of the segment"),
+            "customers": Meaning("buyers in it", "count"),
+            "discount_share": Meaning("mean share of lines bought at a discount, where products have one", "share"),
+            "discount_sensitivity": Meaning("that less what all buyers have for the same products, mean", "share"),
+            **_ends("discount_sensitivity", "share"),
+            "preferred_hour": Meaning("hour of local time that most of them prefer", "count"),
+            "preferred_weekday": Meaning("weekday that most of them prefer, 1 Monday", "count"),
+            "repeat_interval": Meaning("median of mean days between days with an order", "days"),
+            "categories": Meaning("mean number of top-level categories bought from", "number"),
+            "platforms": Meaning("mean number of platforms visited", "number"),
+        },
+    ),
+    "segmentation.space": ResultTable(
+        "one row a segment and cell of recency, frequency and money with privacy.minimum_group customers or more",
+        {
+            "segment": Meaning("name of the segment"),
+            "customers": Meaning("buyers of the segment in the cell", "count"),
+            "recency": Meaning("geometric mean of days since the last order, plus one", "days"),
+            "frequency": Meaning("geometric mean of days with an order", "number"),
+            "monetary": Meaning("geometric mean of money, net of returns", "currency"),
+        },
+    ),
     "segmentation.migration": ResultTable(
         "one row a move between two windows of time that lie next to each other; small groups stand together",
         {
@@ -953,6 +978,22 @@ CUSTOMER_TABLES: dict[str, ResultTable] = {
             },
             **{f"factor_{place}": Meaning(f"what speaks most for leaving, place {place}") for place in (1, 2, 3)},
             "risk": Meaning("risk level by churn's limits"),
+        },
+    ),
+    "behaviour": ResultTable(
+        "one row a buyer: how each buys; null where nothing can be said",
+        {
+            "customer_id": Meaning("the customer"),
+            "discount_share": Meaning(
+                "share of lines bought at a discount, of products sold with and without", "share"
+            ),
+            "discount_sensitivity": Meaning("that less what all buyers have for the same products", "share"),
+            "orders": Meaning("orders that were not cancelled", "count"),
+            "preferred_hour": Meaning("most common hour of local time, from three orders on", "count"),
+            "preferred_weekday": Meaning("most common weekday, 1 Monday, from three orders on", "count"),
+            "repeat_interval": Meaning("mean days between days with an order", "days"),
+            "categories": Meaning("top-level categories bought from", "count"),
+            "platforms": Meaning("platforms visited", "count"),
         },
     ),
     "segmentation": ResultTable(

@@ -17,6 +17,7 @@ from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.period import Period
 from patternbook.analysis.reserved import AWAY, NOT_YET, SMALL
 from patternbook.analysis.segmentation import Migration, Rule
+from patternbook.charts import segmentation as charts
 from patternbook.errors import UserError
 from patternbook.formats import Formats
 from patternbook.params import SEGMENT_RULES, params_from
@@ -199,6 +200,27 @@ def test_the_table_of_actions_is_in_the_order_of_what_may_be_lost_and_ends_with_
     assert (whole, marked) == ("All buyers", f"All marked {tables.MARK}")
     assert US.money(2.0 * found.height, modelled[1].interval) in html
     assert "may cost" not in tables.actions(segmentation.summary(found, None, RULES, 1), modelled, US).as_raw_html()
+
+
+def test_cells_in_space_hold_enough_customers_of_one_segment_and_lie_among_them() -> None:
+    found = segments_of(3000)
+    cells = segmentation.space(found, 10)
+    assert 0 < cells.height <= 300
+    assert cells["customers"].min() >= 10
+    assert cells["customers"].sum() <= found.filter(pl.col("monetary") > 0).height
+    for row in cells.head(5).rows(named=True):
+        width = 10**0.25
+        near = found.filter(
+            pl.col("segment") == row["segment"],
+            *(
+                pl.col(name).is_between(row[name] / width - shift, row[name] * width - shift)
+                for name, shift in (("recency", 1), ("frequency", 0), ("monetary", 0))
+            ),
+        )
+        assert near.height >= row["customers"]
+    figure = charts.space(cells, [rule.name for rule in RULES if rule.name in set(cells["segment"])], 10, US)
+    assert sum(len(trace.x) for trace in figure.data) == cells.height
+    assert figure.layout.meta["paper"] is False
 
 
 def test_who_does_not_change_keeps_the_segment() -> None:

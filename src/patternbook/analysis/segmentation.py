@@ -143,7 +143,7 @@ def summary(
     order = {rule.name: number for number, rule in enumerate(rules)}
     risky = {rule.name: rule.at_risk for rule in rules}
     action = {rule.name: rule.action for rule in rules}
-    shown = segments.with_columns(pl.col("segment").replace(_to_pool(segments["segment"], minimum_group)))
+    shown = segments.with_columns(together(segments["segment"], minimum_group))
     table = (
         shown.group_by("segment")
         .agg(
@@ -167,6 +167,11 @@ def summary(
         pl.col("segment").replace_strict(risky, default=False, return_dtype=pl.Boolean).alias("at_risk"),
         pl.col("segment").replace_strict(action, default=None, return_dtype=pl.String).alias("action"),
     )
+
+
+def together(names: pl.Series, minimum_group: int) -> pl.Series:
+    """`names` of groups, one of each member, in which those too small to publish have one name."""
+    return names.replace(_to_pool(names, minimum_group))
 
 
 def _to_pool(names: pl.Series, minimum_group: int) -> dict[str, str]:
@@ -311,6 +316,30 @@ def grid(segments: pl.DataFrame, minimum_group: int) -> pl.DataFrame:
         .agg(pl.len().cast(pl.Int64).alias("customers"), pl.col("monetary").median().alias("median_spend"))
         .filter(pl.col("customers") >= minimum_group)
         .sort("recency_score", "frequency_score")
+    )
+
+
+def space(segments: pl.DataFrame, minimum_group: int) -> pl.DataFrame:
+    """Buyers of one segment in one cell of recency × frequency × money, where they are `minimum_group` or more.
+
+    Cells are as wide as a factor of 10^¼ (recency as days + 1); who has nothing left after returns is in none. Columns:
+    segment, customers, and recency, frequency and monetary, the geometric mean of the customers of the cell.
+    """
+    logs = {
+        "recency": (pl.col("recency") + 1).log10(),
+        "frequency": pl.col("frequency").log10(),
+        "monetary": pl.col("monetary").log10(),
+    }
+    placed = segments.filter(pl.col("monetary") > 0).select("segment", *(log.alias(name) for name, log in logs.items()))
+    return (
+        placed.group_by("segment", *((pl.col(name) * 4).floor().alias(f"{name}_cell") for name in logs))
+        .agg(
+            pl.len().cast(pl.Int64).alias("customers"),
+            *(pl.lit(10.0).pow(pl.col(name).sort().mean()).alias(name) for name in logs),
+        )
+        .filter(pl.col("customers") >= minimum_group)
+        .sort("customers", "segment", *logs, descending=True)
+        .select("segment", "customers", *logs)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 import polars as pl
@@ -18,6 +19,8 @@ from patternbook.markup import in_chart
 LABELLED_FROM = 0.05  # of all customers; a smaller tile has no room for its name on a telephone
 THINNEST = 0.012  # of all customers; on a telephone thinner flows are hairlines that hide one another
 NAME_WIDTH = 12  # characters a line in a tile
+HUES = (*theme.SERIES, theme.MUTED, "#aab4c0")
+AXES = {"recency": "days since + 1", "frequency": "order days", "monetary": "money"}
 LINK = "rgba(31, 90, 146, {})"
 DEPARTED = "rgba(90, 102, 118, 0.25)"
 
@@ -131,6 +134,71 @@ def grid(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> go.Figure
         f"highest median spend is {formats.money(best['median_spend'])}, at recency {best['recency_score']} and "
         f"frequency {best['frequency_score']}.",
     )
+
+
+def space(cells: pl.DataFrame, names: Sequence[str], minimum_group: int, formats: Formats) -> go.Figure:
+    """Segments in recency, frequency and money, a ball for the customers of a cell. To turn about, so not for paper."""
+    figure = go.Figure()
+    units = {"recency": "count", "frequency": "count", "monetary": "currency"}
+    largest = float(cells["customers"].max())  # type: ignore[arg-type]
+    for number, name in enumerate(names):
+        own = cells.filter(pl.col("segment") == name)
+        spoken = [
+            f"{in_chart(name)}: {formats.count(row['customers'])} customers, about {formats.count(row['recency'] - 1)} "
+            f"days since the last order, {formats.value(row['frequency'], 'number')} order days, "
+            f"{formats.money(row['monetary'])}"
+            for row in own.iter_rows(named=True)
+        ]
+        figure.add_trace(
+            go.Scatter3d(
+                x=own["recency"].to_list(),
+                y=own["frequency"].to_list(),
+                z=own["monetary"].to_list(),
+                name=in_chart(name),
+                mode="markers",
+                marker={
+                    "size": own["customers"].to_list(),
+                    "sizemode": "area",
+                    "sizeref": largest / 20**2,
+                    "sizemin": 3,
+                    "color": HUES[number % len(HUES)],
+                    "opacity": 0.85,
+                    "line": {"width": 0},
+                },
+                hovertext=spoken,
+                hoverinfo="text",
+            )
+        )
+    axes = {}
+    for letter, (name, unit) in zip("xyz", units.items(), strict=True):
+        decades = [10.0**k for k in range(7) if cells[name].min() / 10 < 10**k < cells[name].max() * 10]  # type: ignore[operator]
+        axes[f"{letter}axis"] = {
+            "type": "log",
+            "title": {"text": AXES[name], "font": {"size": drawing.SMALL_SIZE, "color": theme.MUTED}},
+            "tickvals": decades,
+            "ticktext": [formats.compact(value, unit) for value in decades],
+            "tickfont": {"size": drawing.SMALL_SIZE, "color": theme.MUTED},
+            "gridcolor": theme.RULE,
+            "showbackground": False,
+        }
+    figure.update_layout(scene={**axes, "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.7}}})
+    drawn = drawing.finished(
+        figure,
+        "Segments by recency, frequency and money",
+        f"Balls: {minimum_group} or more customers of one segment who are close in all three (logarithmic); turn it by "
+        f"dragging; n = {formats.count(cells['customers'].sum())} buyers",
+        height=470,
+        alt=f"Three-dimensional scatter of {cells.height} groups of customers by days since the last order, order days "
+        "and money, coloured by segment.",
+    )
+    legend = {
+        "orientation": "h",
+        "y": 0,
+        "yanchor": "top",
+        "itemsizing": "constant",
+        "font": {"size": drawing.SMALL_SIZE},
+    }
+    return drawn.update_layout(showlegend=True, legend=legend, meta={**drawn.layout.meta, "paper": False})
 
 
 def migration(moves: Migration, risky: frozenset[str], formats: Formats) -> go.Figure:

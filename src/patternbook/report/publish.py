@@ -62,13 +62,16 @@ def publish(executed: Mapping[str, Notebook], folder: Path, fonts: Path, formats
     """Publish executed notebooks into `folder`: `notebooks/<name>.ipynb`, their static images, and plotly.js.
 
     Figures (Plotly's MIME type) become an interactive figure for HTML and an image for everything else, HTML tables
-    become raw HTML inside Markdown, what was written to stderr is dropped.
+    become raw HTML inside Markdown, what was written to stderr is dropped. Of a figure that says it is not for paper
+    (`layout.meta.paper` is false) there is no image; its alt text stands in for it.
     """
     figures = [
         figure for name, notebook in executed.items() for cell in notebook.cells for figure in _figures(name, cell)
     ]
-    problem = images.draw({folder / figure.image: figure.spec for figure in figures}, fonts)
-    paper = {figure.image: images.data_table(figure.spec, formats) if problem else _image(figure) for figure in figures}
+    flat = [figure for figure in figures if (figure.spec["layout"].get("meta") or {}).get("paper", True)]
+    problem = images.draw({folder / figure.image: figure.spec for figure in flat}, fonts)
+    paper = {figure.image: figure.alt for figure in figures}
+    paper |= {figure.image: images.data_table(figure.spec, formats) if problem else _image(figure) for figure in flat}
     published = {name: _published(name, notebook, paper) for name, notebook in executed.items()}
     (folder / NOTEBOOKS).mkdir(parents=True, exist_ok=True)
     for name, notebook in published.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, datetime
 
 import polars as pl
 from great_tables import GT
@@ -67,6 +68,35 @@ def actions(summary: pl.DataFrame, modelled: Sequence[Measure], formats: Formats
         f"already. {MARK} Marked at risk by the rules."
     )
     return table("segment-actions", shown, columns, formats, note)
+
+
+def behaviour(summary: pl.DataFrame, minimum_group: int, formats: Formats) -> GT:
+    """Segments: how they buy; only what the source allows to say."""
+    hours = {hour: formats.clock(datetime(2024, 1, 1, hour)) for hour in range(24)}
+    days = {day: formats.date(date(2024, 1, day), "E") for day in range(1, 8)}  # the first was a Monday
+    shown = summary.with_columns(
+        pl.col(name).replace_strict(words, return_dtype=pl.String)
+        for name, words in (("preferred_hour", hours), ("preferred_weekday", days))
+    )
+    columns = {
+        "discount_share": Column("At a discount", "share"),
+        "discount_sensitivity": Column(
+            "More than others (95% interval)", "share", ("discount_sensitivity_low", "discount_sensitivity_high")
+        ),
+        "repeat_interval": Column("Days between orders", "number"),
+        "preferred_weekday": Column("Weekday"),
+        "preferred_hour": Column("Hour"),
+        "categories": Column("Categories", "number"),
+        "platforms": Column("Platforms", "number"),
+    }
+    known = {name: column for name, column in columns.items() if shown[name].null_count() < shown.height}
+    note = (
+        "At a discount: mean share of lines bought so, of products sold with and without; more than others: that less "
+        "what all buyers have for the same products. Days between orders: median. Weekday and hour: preferred by most, "
+        f"of customers with three orders or more. Categories and platforms: means. A dash: fewer than {minimum_group} "
+        "customers say."
+    )
+    return table("segment-behaviour", shown, {"segment": Column("Segment"), **known}, formats, note)
 
 
 def windows(compared: pl.DataFrame, data: Period, formats: Formats) -> GT:
