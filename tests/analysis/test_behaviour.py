@@ -68,13 +68,15 @@ def test_hours_weekdays_intervals_categories_and_platforms_by_hand() -> None:
 
 def test_a_discount_is_what_the_source_calls_one_or_a_price_below_the_usual() -> None:
     bought = lines(
-        *((None, k, "2024-01-01 10:00", 1, 10.0, None, 1, False) for k in range(7)),
+        *((9, k, "2024-01-01 10:00", 1, 10.0, None, 1, False) for k in range(7)),
+        (None, 8, "2024-01-01 10:00", 1, 2.0, None, 1, False),  # cheap, but nobody's
         (7, 10, "2024-01-01 10:00", 1, 8.0, None, 1, False),  # cheaper than usual
         (7, 11, "2024-01-01 10:00", 1, 9.8, None, 1, False),  # by less than a twentieth
         (7, 12, "2024-01-01 10:00", 1, 10.0, 0.2, 1, False),  # the source says so
         (7, 13, "2024-01-01 10:00", 2, 1.0, None, 1, False),  # always at this price
     )
-    (seven,) = behaviour(bought, NO_SESSIONS, PRODUCTS, ZONE).rows(named=True)
+    seven, nine = behaviour(bought, NO_SESSIONS, PRODUCTS, ZONE).rows(named=True)
+    assert nine["discount_sensitivity"] == pytest.approx(-2 / 10)
     assert seven["discount_share"] == pytest.approx(2 / 3)
     assert seven["discount_sensitivity"] == pytest.approx(2 / 3 - 2 / 10)
 

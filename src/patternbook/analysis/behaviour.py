@@ -54,8 +54,9 @@ def _discounts(bought: pl.DataFrame) -> pl.DataFrame:
     return (
         bought.filter(pl.col("product_id").is_not_null())
         .with_columns(cheap.alias("cheap"))
+        .filter(pl.col("customer_id").is_not_null())
         .with_columns(pl.col("cheap").mean().over("product_id").alias("usually"))
-        .filter(pl.col("customer_id").is_not_null(), pl.col("usually").is_between(0, 1, closed="none"))
+        .filter(pl.col("usually").is_between(0, 1, closed="none"))
         .group_by("customer_id")
         .agg(
             pl.col("cheap").mean().alias("discount_share"),

@@ -246,6 +246,8 @@ def second_purchase(purchases: pl.DataFrame, last_day: date, time_zone: str, min
         }
     ).fill_nan(None)
     shown = curve.filter(pl.col("at_risk") >= minimum_group)
+    if shown["low"].null_count() == shown.height:
+        return LeftOut("Second purchases all came after as many days, so how long one takes has no curve with a band.")
     return Waiting(shown, _median(shown, waited.height), waited.height)
 
 

@@ -181,7 +181,7 @@ def space(cells: pl.DataFrame, names: Sequence[str], minimum_group: int, formats
             "gridcolor": theme.RULE,
             "showbackground": False,
         }
-    figure.update_layout(scene={**axes, "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 0.7}}})
+    figure.update_layout(scene={**axes, "camera": {"eye": {"x": 1.8, "y": 1.8, "z": 0.8}}})
     drawn = drawing.finished(
         figure,
         "Segments by recency, frequency and money",
