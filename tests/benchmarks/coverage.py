@@ -1,19 +1,29 @@
 """How often each kind of interval holds the truth, with the binomial interval of that count.
 
-python tests/benchmarks/coverage.py [SEEDS]
+python tests/benchmarks/coverage.py [SEEDS [PART OF A NAME]]
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from scipy.stats import norm
 
-from patternbook.analysis import classification, leaving, lifetime, payday, temporal
+from patternbook.analysis import (
+    behaviour,
+    classification,
+    leaving,
+    lifetime,
+    payday,
+    retention,
+    segmentation,
+    temporal,
+)
 from patternbook.analysis.clustered import shares
 from patternbook.analysis.intervals import Estimate, median, ratio_of_totals, wilson
 from patternbook.analysis.measure import LeftOut
@@ -23,10 +33,14 @@ from patternbook.analysis.silence import left
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 import repeat_buying
 import test_payday
+import test_segmentation
 import test_sessions
 import test_temporal
 import weeks
+from test_behaviour import NO_SESSIONS, PRODUCTS
+from test_behaviour import drawn as drawn_lines
 from test_intervals import TRUE_ORDER_VALUE, customers
+from test_segmentation import RULES, YEAR
 
 SEEDS = 400  # as DESIGN asks of each kind
 
@@ -137,6 +151,24 @@ def busy_hours_are_covered(n: int, chosen: bool) -> Callable[[np.random.Generato
     return covered
 
 
+def loss_is_covered(n: int, *, silent: bool) -> Callable[[np.random.Generator], bool]:
+    """What drop-out is expected to cost in twelve months with `n` buyers, or those of them who are silent."""
+    terms = lifetime.Terms(margin=1.0, discount_rate=0.1, unit="week")
+
+    def covered(rng: np.random.Generator) -> bool:
+        histories = repeat_buying.customers(n, rng).histories
+        models = lifetime.fit(histories, minimum_buyers=50)
+        if not isinstance(models, lifetime.Models):
+            return False
+        who = (histories["x"] > 1) & (histories["T"] - histories["t_x"] > 12) if silent else histories["x"] >= 0
+        truth = repeat_buying.expected_loss(histories.filter(who), terms).sum()
+        return _estimate_holds(
+            float(truth), lifetime.total(lifetime.per_customer(histories, models, terms).filter(who), "loss_12m")
+        )
+
+    return covered
+
+
 def payday_is_covered(days: int, memory: float) -> Callable[[np.random.Generator], bool]:
     """The effect of payday in orders whose noise lasts from day to day by `memory`."""
 
@@ -149,9 +181,69 @@ def payday_is_covered(days: int, memory: float) -> Callable[[np.random.Generator
     return covered
 
 
+def kept_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """Share of buyers of two windows who keep their segment, against that of 100,000 customers."""
+
+    def kept(customers: int, seed: int) -> Estimate | None:
+        moves = segmentation.migration(test_segmentation.orders(customers, seed), YEAR, 6, RULES, "UTC", 10)
+        return moves.kept if isinstance(moves, segmentation.Migration) else None
+
+    truth = kept(100_000, 0)
+
+    def covered(rng: np.random.Generator) -> bool:
+        return truth is not None and _estimate_holds(truth.value, kept(n, int(rng.integers(1, 2**31))))
+
+    return covered
+
+
 def median_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
     def covered(rng: np.random.Generator) -> bool:
         return _estimate_holds(float(np.log(2)), median(rng.exponential(size=n)))
+
+    return covered
+
+
+def second_purchase_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """Share of `n` buyers with a second purchase within 90 days; it takes a geometric time, many are censored."""
+    truth, last = 1 - (1 - 1 / 80) ** 90, 240
+
+    def covered(rng: np.random.Generator) -> bool:
+        first, wait = rng.integers(0, 180, n), rng.geometric(1 / 80, n)
+        seen = first + wait <= last
+        bought = pl.DataFrame({"customer_id": np.concatenate([np.arange(n), np.arange(n)[seen]])}).with_columns(
+            pl.Series("day", np.concatenate([first, (first + wait)[seen]])), units=pl.lit(1)
+        )
+        at = pl.lit(datetime(2024, 1, 1)) + pl.duration(days="day")
+        found = retention.second_purchase(
+            bought.with_columns(at.alias("ordered_at")), date(2024, 1, 1) + timedelta(last), "UTC", 10
+        )
+        return isinstance(found, retention.Waiting) and _estimate_holds(truth, retention.within(found, 90))
+
+    return covered
+
+
+def week1_churn_is_covered(n: int, chance: float) -> Callable[[np.random.Generator], bool]:
+    """Share of `n` customers who do not come back in the second week, each with `chance` to do so."""
+
+    def covered(rng: np.random.Generator) -> bool:
+        back = int(rng.binomial(n, chance))
+        mart = pl.DataFrame(
+            {"age": [0, 1], "customers": [n, back], "first_day": date(2024, 1, 1), "unit": "week", "activity": "visit"}
+        ).with_columns(grouping_name=pl.lit("all"))
+        churn = retention.measures(retention.cohorts(mart, "clickstream", date(2024, 1, 31)))[0]
+        return churn.interval is not None and _within(1 - chance, churn.interval)
+
+    return covered
+
+
+def sensitivity_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """How much more of what odd customers buy is at a discount than of what all buy: half of what they like it more."""
+
+    def covered(rng: np.random.Generator) -> bool:
+        found = behaviour.behaviour(drawn_lines(n, 0.3, rng), NO_SESSIONS, PRODUCTS, "UTC")
+        odd = found.filter(pl.col("customer_id") % 2 == 1).with_columns(segment=pl.lit("odd"))
+        row = behaviour.by_segment(found, odd.select("customer_id", "segment"), 10).row(0, named=True)
+        return _within(0.15, (row["discount_sensitivity_low"], row["discount_sensitivity_high"]))
 
     return covered
 
@@ -187,12 +279,23 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"payday effect, {days} days, memory {memory:g}", payday_is_covered(days, memory)
     for n in (20, 200):
         yield f"median, {n} values", median_is_covered(n)
+    for n in (300, 1000):
+        yield f"loss to drop-out in twelve months, {n:,} buyers", loss_is_covered(n, silent=False)
+        yield f"the same of the silent ones of {n:,} buyers", loss_is_covered(n, silent=True)
+    for n in (60, 1000):
+        yield f"week-1 churn, {n:,} customers", week1_churn_is_covered(n, 0.2)
+        yield f"second purchase within 90 days (Kaplan–Meier), {n:,} buyers", second_purchase_is_covered(n)
+    yield "customers who keep their segment, 2,000 customers", kept_is_covered(2000)
+    yield "discount sensitivity of a segment, 500 buyers", sensitivity_is_covered(1000)
 
 
 def main() -> None:
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
+    only = sys.argv[2] if len(sys.argv) > 2 else ""
     print(f"| interval (95 %) | coverage over {seeds} seeds | its own 95 % interval |\n|---|---:|---:|")
     for name, covered in kinds():
+        if only not in name:
+            continue
         hits = sum(covered(np.random.default_rng(seed)) for seed in range(seeds))
         low, high = map(float, wilson(hits, seeds))
         print(f"| {name} | {hits / seeds:.3f} | {low:.3f} to {high:.3f} |", flush=True)

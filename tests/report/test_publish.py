@@ -11,8 +11,9 @@ from fake_run import Report
 
 from patternbook.errors import UserError
 from patternbook.formats import Formats
-from patternbook.report.cells import MARKDOWN, code_cell, code_cells, data_of, labelled, read_notebook
+from patternbook.report.cells import MARKDOWN, PLOTLY, code_cell, code_cells, data_of, labelled, read_notebook
 from patternbook.report.images import NO_CHROME, data_table, draw
+from patternbook.report.publish import publish
 
 FORMATS = Formats("USD", "en_US")
 
@@ -43,6 +44,17 @@ def test_options_that_are_not_yaml_are_shown() -> None:
 def test_a_cell_delivers_what_its_label_promises(label: str, output: object, delivers: bool) -> None:
     cell = labelled(fake_run.notebook("T", fake_run.cell(label, output, "Caption")))[label]
     assert cell.delivers is delivers
+
+
+def test_a_figure_not_for_paper_is_not_drawn(tmp_path: Path) -> None:
+    output = fake_run.plot(go.Figure(go.Scatter(x=[1], y=[2])), "Turn it about.")
+    output.data[PLOTLY]["layout"]["meta"]["paper"] = False
+    book = fake_run.notebook("T", fake_run.cell("fig-a", output, "Caption"))
+    (published,) = publish({"01": book}, tmp_path, tmp_path, FORMATS).notebooks.values()
+    text = data_of(labelled(published)["fig-a"].outputs[0])[MARKDOWN]
+    assert "Plotly.newPlot" in text
+    assert text.endswith("Turn it about.\n:::")
+    assert not list(tmp_path.rglob("*.svg"))
 
 
 def test_published_outputs_are_markdown_for_screen_and_paper(report: Report) -> None:
