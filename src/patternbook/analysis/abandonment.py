@@ -96,9 +96,14 @@ def carts(mart: pl.DataFrame, source_kind: str, minimum_group: int) -> Carts | L
 
 def _flows(told: pl.DataFrame, people: dict[str, int], minimum_group: int) -> pl.DataFrame:
     """Carts by fate; those of few customers stand with the ones that were left without a later order."""
-    small = [name for name in (SAME, OTHER, EMPTIED) if 0 < people[name] < minimum_group]
+    others = sorted((SAME, OTHER, EMPTIED), key=lambda name: people[name])
+    small = [name for name in others if 0 < people[name] < minimum_group]
+    for name in others:  # what is left over is no small group either
+        left = sum(people[one] for one in (LEFT, *small))
+        if 0 < left < minimum_group and name not in small:
+            small.append(name)
     merged = told.with_columns(pl.when(pl.col("fate").is_in(small)).then(pl.lit(LEFT)).otherwise("fate").alias("fate"))
-    names = [name for name in FATES if name not in small and people[name]]
+    names = [name for name in FATES if name not in small and (merged["fate"] == name).any()]
     counts = np.column_stack([_by_cluster(merged, pl.col("fate") == name) for name in names])
     found = shares(counts, counts.sum(axis=1, keepdims=True) * np.ones((1, len(names))))
     return pl.DataFrame(

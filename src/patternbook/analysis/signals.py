@@ -73,6 +73,8 @@ def signals(
     with_signal = _matrix(rows.join(place, on=["kind", "signal"]), listed.height)
     without = tuple(whole - part for whole, part in zip(every, with_signal, strict=True))
     found = _estimates(with_signal, without, every)
+    if not np.isfinite(found["odds_ratio"]).any():
+        return LeftOut("No action, device or channel divides the sessions into some with and some without an order.")
     p = found.pop("p")
     known = np.isfinite(p)
     told = np.zeros(len(p), bool)

@@ -265,6 +265,8 @@ def send_windows(data: Rhythm, false_discovery_rate: float) -> pl.DataFrame | Le
     if not data.sessions_known:
         return LeftOut("The source records orders only, so conversion by hour is not known.")
     groups = _groups(data)
+    if not groups:
+        return LeftOut("There are too few buying sessions to compare the conversion of hours.")
     every, odd = np.ones(CLUSTERS, bool), np.arange(CLUSTERS) % 2 == 1
     matrices = [(_matrix(own, "buying_sessions"), _matrix(own, "sessions")) for _, _, own in groups]
     shown = [
@@ -299,20 +301,21 @@ LIFT = ("lift", "lift_low", "lift_high")
 
 
 def _groups(data: Rhythm) -> list[tuple[str, str, pl.DataFrame]]:
-    """Grouping, group and rows of the largest groups of each grouping that has two or more."""
+    """Grouping, group and rows of the largest groups of each grouping that has two or more to publish."""
     buyers = pl.col("cluster").filter(pl.col("session_buyers") > 0).n_unique()  # at least as many as clusters
     sizes = (
         data.mart.group_by("grouping_name", "group_name")
         .agg(pl.col("sessions").sum(), buyers.alias("buyers"))
-        .filter(pl.col("buyers") >= data.minimum_group)
         .sort("sessions", "group_name", descending=[True, False])
     )
     found = []
     for grouping in GROUPINGS:
-        names = sizes.filter(pl.col("grouping_name") == grouping)["group_name"].to_list()[:MOST_GROUPS]
+        own = sizes.filter(pl.col("grouping_name") == grouping)
+        shown = ~hidden(own["buyers"].to_numpy(), data.minimum_group) & (own["buyers"] > 0).to_numpy()
+        names = own.filter(pl.Series(shown))["group_name"].to_list()[:MOST_GROUPS]
         if grouping == "all" or len(names) > 1:
-            own = data.mart.filter(pl.col("grouping_name") == grouping)
-            found += [(grouping, name, own.filter(pl.col("group_name") == name)) for name in names]
+            rows = data.mart.filter(pl.col("grouping_name") == grouping)
+            found += [(grouping, name, rows.filter(pl.col("group_name") == name)) for name in names]
     return found
 
 
