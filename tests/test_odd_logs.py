@@ -53,7 +53,7 @@ def findings(project: Project, text: str, monkeypatch: pytest.MonkeyPatch) -> di
 @pytest.mark.parametrize(
     ("kinds", "absent", "present"),
     [
-        (("view",), {"session_conversion", "abandonment", "time_to_purchase"}, {"visitors"}),
+        (("view",), {"session_conversion", "abandonment", "time_to_purchase"}, set()),
         (("view", "purchase"), {"session_view_to_cart", "abandonment"}, {"session_conversion", "time_to_purchase"}),
         (("cart", "purchase"), {"session_view_to_cart", "view_to_cart"}, {"session_conversion"}),
         (("view", "cart"), {"session_conversion", "conversion"}, {"abandonment", "session_view_to_cart"}),

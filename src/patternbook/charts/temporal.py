@@ -33,7 +33,7 @@ def hours(table: pl.DataFrame, activity: Windows, data: Rhythm, formats: Formats
     """Maps of the week: activity, conversion and revenue by hour and weekday; the darker, the more."""
     revenue = table["revenue"].cast(pl.Float64) / table["hours"]
     panels: list[tuple[str, pl.Series, str]] = [
-        (f"{activity.what.capitalize()} against the average hour", table["rate"], "factor")
+        (f"{activity.what.capitalize()} against the average hour", table["rate"].round(2), "share")
     ]
     if "conversion" in table.columns and table["conversion"].null_count() < table.height:
         panels.append(("Conversion of sessions that start then", table["conversion"], "share"))
@@ -63,9 +63,8 @@ def hours(table: pl.DataFrame, activity: Windows, data: Rhythm, formats: Formats
 
 
 def _span(values: pl.Series, unit: str, formats: Formats) -> str:
-    """The least and the most, with two decimals where they are factors."""
-    ends = drawing.bottom(values), drawing.top(values)
-    return " to ".join(formats.value(round(end, 2) if unit == "factor" else end, unit) for end in ends)
+    """The least and the most."""
+    return " to ".join(formats.value(end, unit) for end in (drawing.bottom(values), drawing.top(values)))
 
 
 def _week(values: pl.Series, unit: str, names: Sequence[str], formats: Formats) -> go.Heatmap:

@@ -32,13 +32,11 @@ def send_windows(calendar: pl.DataFrame, formats: Formats) -> GT:
     )
     columns = {
         "group": Column("Group"),
-        "sessions": Column("Sessions", "count"),
-        "conversion": Column("Conversion", "share"),
         "windows": Column("Hours above the rest"),
-        "lift": Column("Lift (95% interval)", "factor", ("lift_low", "lift_high")),
+        "lift": Column("Lift", "factor", ("lift_low", "lift_high")),
     }
     note = (
-        "Lift: conversion in hours that the other half of customers chose ÷ conversion in all other hours. "
-        "All hours of all groups are tested together (Benjamini–Hochberg)."
+        "Lift, with its 95% interval: conversion in hours that the other half of customers chose ÷ conversion in all "
+        "other hours. All hours of all groups are tested together (Benjamini–Hochberg)."
     )
     return table("send-windows", shown, columns, formats, note)
