@@ -115,29 +115,26 @@ def factors(forecast: Forecast) -> pl.DataFrame:
     """What speaks most for leaving, in words, of each undecided customer: customer_id, factor_1 to factor_3."""
     parts = contributions(forecast)
     order = np.argsort(-parts, axis=1, kind="stable")[:, :FACTORS]
-    words = forecast.undecided.select(_words(name, meaning) for name, meaning in FEATURES.items())
-    texts = np.column_stack([words[name].to_numpy() for name in FEATURES])
-    rows = np.arange(len(parts))[:, None]
-    chosen, speaks = texts[rows, order], parts[rows, order] > 0
+    speaks = np.take_along_axis(parts, order, axis=1) > 0
+    chosen = {f"factor_{k + 1}": pl.Series(np.where(speaks[:, k], order[:, k], -1)) for k in range(FACTORS)}
     return forecast.undecided.select(
         "customer_id",
         *(
-            pl.when(pl.Series(speaks[:, k])).then(pl.Series(chosen[:, k], dtype=pl.String)).alias(f"factor_{k + 1}")
-            for k in range(FACTORS)
+            pl.coalesce(pl.when(at == number).then(_words(*feature)) for number, feature in enumerate(FEATURES.items()))
+            .cast(pl.String)
+            .alias(name)
+            for name, at in chosen.items()
         ),
     )
 
 
 def _words(name: str, meaning: str) -> pl.Expr:
+    """A feature and its value, whole or to one decimal, as text."""
     value = pl.col(name).cast(pl.Float64)
     whole = value.round(0).cast(pl.Int64, strict=False).cast(pl.String)
     text = pl.when((value - value.round(0)).abs() < 1e-9).then(whole).otherwise(value.round(1).cast(pl.String))
-    return (
-        pl.when(value.is_finite())
-        .then(pl.format("{}: {}", pl.lit(meaning), text))
-        .otherwise(pl.lit(f"{meaning}: none"))
-        .alias(name)
-    )
+    known = pl.format("{}: {}", pl.lit(meaning), text)
+    return pl.when(value.is_finite()).then(known).otherwise(pl.lit(f"{meaning}: none"))
 
 
 def _headline(found: Leaving | LeftOut) -> Forecast | LeftOut:
