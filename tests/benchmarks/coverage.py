@@ -32,7 +32,10 @@ from patternbook.analysis.silence import left
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 import repeat_buying
+import test_bundles
+import test_pairs
 import test_payday
+import test_recommendations
 import test_segmentation
 import test_sessions
 import test_temporal
@@ -248,6 +251,19 @@ def sensitivity_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
     return covered
 
 
+def lift_of_pairs_is_covered(customers: int) -> Callable[[np.random.Generator], bool]:
+    return lambda rng: test_pairs.lift_is_covered(customers, rng)
+
+
+def hit_rate_is_covered(customers: int) -> Callable[[np.random.Generator], bool]:
+    return lambda rng: test_recommendations.hit_rate_is_covered(customers, rng)
+
+
+def bundle_is_covered(customers: int, which: int) -> Callable[[np.random.Generator], bool]:
+    """0: the attach rate; 1: the expected margin."""
+    return lambda rng: bool(test_bundles.attach_and_margin_are_covered(customers, rng)[which])
+
+
 def _estimate_holds(truth: float, estimate: Estimate | None) -> bool:
     return estimate is not None and estimate.interval is not None and _within(truth, estimate.interval)
 
@@ -287,6 +303,12 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"second purchase within 90 days (Kaplan–Meier), {n:,} buyers", second_purchase_is_covered(n)
     yield "customers who keep their segment, 2,000 customers", kept_is_covered(2000)
     yield "discount sensitivity of a segment, 500 buyers", sensitivity_is_covered(1000)
+    for n in (150, 600):
+        yield f"lift of a pair, {n:,} customers", lift_of_pairs_is_covered(n)
+    for n in (60, 300):
+        yield f"hit rate of recommendations, {n:,} customers", hit_rate_is_covered(n)
+    yield "attach rate of a bundle, 200 customers", bundle_is_covered(200, 0)
+    yield "expected margin of a bundle, 200 customers", bundle_is_covered(200, 1)
 
 
 def main() -> None:

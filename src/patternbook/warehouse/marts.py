@@ -279,7 +279,8 @@ def _write_calendar(engine: Engine, scratch: Path, time_zone: str) -> None:
 def _open_basket_rules(engine: Engine, basket: Basket) -> None:
     """The views `basket_rules` (one row: what a basket is, and what counts) and `basket_excluded` (source ids)."""
     rules = ", ".join(f"{literal(getattr(basket, name))} AS {name}" for name in BASKET_RULES)
-    engine.view("basket_rules", f"SELECT {rules}")
+    also = "cart" if basket.unit == "session" else "nothing"  # what a basket holds besides what is bought
+    engine.view("basket_rules", f"SELECT {rules}, {literal(also)} AS also_holds")
     excluded = [f"SELECT {literal(source_id)} AS source_id" for source_id in basket.exclude_products]
     nothing = "SELECT source_id FROM products WHERE false"
     engine.view("basket_excluded", " UNION ALL ".join([nothing, *excluded]))

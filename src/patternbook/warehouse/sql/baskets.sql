@@ -1,22 +1,29 @@
 -- One row a product in a basket, whatever the number of times it is scanned. What a basket is, basket_rules says.
-WITH lines AS (
+WITH taken AS (
+  SELECT customer_id, order_id AS session_id, ordered_at AS taken_at, product_id, true AS bought, quantity, amount
+  FROM order_lines
+  WHERE quantity > 0 AND NOT cancelled
+  UNION ALL
   SELECT
-    events.customer_id,
+    customer_id, session_id, event_time AS taken_at, product_id, false AS bought, quantity, CAST(NULL AS DECIMAL(18, 4))
+  FROM events
+  JOIN basket_rules ON basket_rules.also_holds = events.event_type
+),
+lines AS (
+  SELECT
+    customer_id,
     session_id,
-    event_time,
-    events.product_id,
-    event_type = 'purchase' AS bought,
+    taken_at,
+    taken.product_id,
+    bought,
     quantity,
     amount,
     CASE WHEN unit = 'customer_day' THEN calendar.day END AS day
-  FROM events
-  JOIN products ON products.product_id = events.product_id
-  JOIN calendar ON calendar.slot = floor(epoch(event_time) / 900)
+  FROM taken
+  JOIN products ON products.product_id = taken.product_id
+  JOIN calendar ON calendar.slot = floor(epoch(taken_at) / 900)
   CROSS JOIN basket_rules
-  WHERE (event_type = 'purchase' OR (event_type = 'cart' AND unit = 'session'))
-    AND quantity > 0
-    AND coalesce(event_name, '') <> 'cancellation'
-    AND products.source_id NOT IN (SELECT source_id FROM basket_excluded)
+  WHERE products.source_id NOT IN (SELECT source_id FROM basket_excluded)
 ),
 placed AS (
   SELECT
@@ -27,7 +34,7 @@ placed AS (
       )
     END AS basket_id,
     customer_id,
-    event_time,
+    taken_at,
     product_id,
     bought,
     quantity,
@@ -38,7 +45,7 @@ items AS (
   SELECT
     basket_id,
     min(customer_id) AS customer_id,
-    min(event_time) AS first_at,
+    min(taken_at) AS first_at,
     product_id,
     CAST(coalesce(sum(quantity) FILTER (WHERE bought), sum(quantity)) AS BIGINT) AS units,
     coalesce(sum(amount), 0) AS revenue
