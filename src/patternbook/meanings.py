@@ -120,7 +120,7 @@ RESULT_TABLES: dict[str, ResultTable] = {
         "one row a task and method: how well it recommends on later baskets",
         {
             "task": Meaning("product (what else is in the basket) or customer (what is new to them in the next one)"),
-            "method": Meaning("also bought (ours), or one of three simpler ones"),
+            "method": Meaning("also bought (ours), or a simpler one"),
             "queries": Meaning("lists that were checked", "count"),
             "customers": Meaning("customers whose baskets these are", "count"),
             "hit_rate": Meaning("share of lists that hold something that is bought", "share"),
@@ -168,7 +168,7 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "rank": Meaning("place in the list", "count"),
             "other_id": Meaning("product_id of the companion"),
             "other_name": Meaning("its name"),
-            "score": Meaning("share of the product's baskets with the companion, shrunk to its popularity", "share"),
+            "score": Meaning("what orders the list: probability of the companion, its popularity discounted", "number"),
             "baskets": Meaning("baskets with both", "count"),
         },
     ),

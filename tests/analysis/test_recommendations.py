@@ -15,18 +15,18 @@ from sklearn.metrics import ndcg_score
 from patternbook.analysis import recommendations
 from patternbook.analysis.baskets import Baskets, baskets
 from patternbook.analysis.measure import LeftOut
-from patternbook.analysis.recommendations import METHODS, TOP, Check, Queries, Sales, check, learn
+from patternbook.analysis.recommendations import METHODS, TOP, Check, Queries, Ranking, Sales, check, learn
 from patternbook.formats import Formats
 
 US = Formats("USD", "en_US")
 
 
 def companions(rng: np.random.Generator, count: int = 1500) -> list[set[int]]:
-    """Baskets in which a third of the buyers of an even product below 20 take the odd one after it."""
+    """Baskets in which most buyers of an even product below 20 take the odd one after it."""
     held = independent(rng, count)
     for basket in held:
         for main in range(0, 20, 2):
-            if main in basket and rng.random() < 0.35:
+            if main in basket and rng.random() < 0.7:
                 basket.add(main + 1)
     return held
 
@@ -64,7 +64,7 @@ def test_what_is_learned_hangs_on_earlier_baskets_alone() -> None:
     a, b = learn(one, earlier, PRODUCTS), learn(two, earlier, PRODUCTS)
     assert a.items.tolist() == b.items.tolist()
     assert (a.together != b.together).nnz == 0
-    chosen = [recommendations.chosen_strength(own, earlier, PRODUCTS, 0.3) for own in (one, two)]
+    chosen = [recommendations.chosen_ranking(own, earlier, PRODUCTS, 0.3) for own in (one, two)]
     assert chosen[0] == chosen[1]
     assert checked(held).cutoff == checked(other).cutoff == one.frame["started_at"][first_test]
 
@@ -106,7 +106,7 @@ def test_scores_are_those_of_sklearn() -> None:
 def test_a_product_is_never_recommended_beside_itself_nor_what_a_customer_has() -> None:
     held = companions(np.random.default_rng(4), 600)
     own = baskets(lines(held, [k % 90 for k in range(600)]), 100)
-    lists = recommendations.for_customers(own, PRODUCTS, 10.0)
+    lists = recommendations.for_customers(own, PRODUCTS, Ranking(10.0, 0.2))
     bought = own.lines.with_columns(pl.Series("customer_id", own.frame["customer_id"]).gather(own.lines["basket"]))
     assert lists.join(bought, on=["customer_id", "product_id"]).is_empty()
     assert lists["customer_id"].n_unique() == 90
@@ -119,7 +119,7 @@ def test_lists_beside_products_are_in_order_and_hold_only_what_enough_customers_
     from basket_lines import marts
 
     pairs = marts(lines(held))[1]
-    lists = recommendations.beside_products(own, PRODUCTS, pairs, 10.0, minimum_group=12)
+    lists = recommendations.beside_products(own, PRODUCTS, pairs, Ranking(10.0, 0.2), minimum_group=12)
     assert lists["baskets"].min() >= 12  # each customer has one basket
     assert lists.filter(pl.col("product_id") == pl.col("other_id")).is_empty()
     first = {row["product_id"]: row["other_id"] for row in lists.filter(pl.col("rank") == 1).iter_rows(named=True)}
@@ -128,7 +128,21 @@ def test_lists_beside_products_are_in_order_and_hold_only_what_enough_customers_
     n = len([basket for basket in held if 0 in basket])
     both = len([basket for basket in held if {0, 1} <= basket])
     (score,) = lists.filter(pl.col("product_id") == 0, pl.col("other_id") == 1)["score"]
-    assert score == pytest.approx((both + 10 * p) / (n + 10))
+    assert score == pytest.approx((both + 10 * p) / (n + 10) / p**0.2)
+
+
+def test_a_discount_of_one_takes_all_popularity_away() -> None:
+    own = baskets(lines(companions(np.random.default_rng(9), 400)), 100)
+    sales = learn(own, np.arange(400), PRODUCTS)
+    one = sparse.csr_array(sparse.eye_array(len(sales.items)))
+    assert recommendations.also_bought(sales, one, Ranking(1e12, 1)) == pytest.approx(1, rel=1e-6)
+
+
+def test_without_categories_none_is_compared() -> None:
+    bare = PRODUCTS.with_columns(pl.lit(None, pl.String).alias("category_code"))
+    result = check(baskets(lines(companions(np.random.default_rng(10), 600)), 100), bare, 0.3)
+    assert isinstance(result, Check)
+    assert set(result.table["method"]) == set(METHODS) - {"popularity in the category"}
 
 
 def test_a_strong_prior_is_popularity_and_a_weak_one_co_occurrence() -> None:
@@ -142,10 +156,12 @@ def test_a_strong_prior_is_popularity_and_a_weak_one_co_occurrence() -> None:
 
     popular = [
         firsts(scores)
-        for scores in (recommendations.also_bought(sales, one, 1e9), recommendations.popularity(sales, one))
+        for scores in (recommendations.also_bought(sales, one, Ranking(1e9, 0)), recommendations.popularity(sales, one))
     ]
     assert np.array_equal(*(sales.popularity[np.array(own)] for own in popular))  # of equals, either may come first
-    assert firsts(recommendations.also_bought(sales, one, 1e-9)) == firsts(recommendations.co_occurrence(sales, one))
+    assert firsts(recommendations.also_bought(sales, one, Ranking(1e-9, 0))) == firsts(
+        recommendations.co_occurrence(sales, one)
+    )
 
 
 def test_methods_compare_on_the_same_queries_and_name_every_method() -> None:
@@ -204,5 +220,5 @@ def test_guests_take_part_beside_products_and_have_no_list_of_their_own() -> Non
     result = checked(held, guests)
     assert set(result.table["task"]) == {"product"}
     own: Baskets = baskets(lines(held, guests), 100)
-    assert recommendations.for_customers(own, PRODUCTS, 10.0).is_empty()
+    assert recommendations.for_customers(own, PRODUCTS, Ranking(10.0, 0.2)).is_empty()
     assert replace(result, gains={}).gains == {}

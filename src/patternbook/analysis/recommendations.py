@@ -1,9 +1,10 @@
 """What else to show: products ranked for a product and for a customer, and checked on later baskets.
 
-The rank of product j beside product i is the probability that a basket with i holds j, shrunk towards j's share of all
-baskets: (n_ij + κ p_j) / (n_i + κ), the posterior mean under a Dirichlet prior (MacKay & Peto 1995, Natural Language
-Engineering 1, 289-307). Seen seldom, i says little, and what is popular leads; seen often, its own companions do. κ is
-chosen on the latest baskets of the training period; the baskets after it are looked at once, for the scores.
+Product j ranks beside product i by (n_ij + κ p_j) / (n_i + κ) / p_j^α. The first part is the probability that a basket
+with i holds j, shrunk towards j's share p_j of all baskets: the posterior mean under a Dirichlet prior (MacKay & Peto
+1995, Natural Language Engineering 1, 289-307), so that what is seen seldom leaves the word to what is popular. The
+second discounts what is bought with everything (Deshpande & Karypis 2004, ACM TOIS 22, 143-177). κ and α are chosen on
+the latest baskets of the training period; the baskets after it are looked at once, for the scores.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 TOP = 10  # products that are shown, and looked at
-STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10_000.0)  # baskets that the prior is worth, to choose from
+STRENGTHS = (1.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0)  # κ, to choose from: baskets that the prior is worth
+DISCOUNTS = (0.0, 0.2, 0.5)  # α, to choose from: 0 leaves popularity as it is, 1 takes all of it away
 MOST_QUERIES = 20_000  # of a task; more narrow the interval by less than a tenth of its width
 BLOCK = 4_000_000  # scores at a time: 32 MB
 LEAST_BASKETS = 2  # with a product, for it to be ranked: one basket shows no habit
@@ -74,6 +76,16 @@ class Queries(NamedTuple):
     weight: Floats
 
 
+class Ranking(NamedTuple):
+    """How products are ranked: κ and α."""
+
+    strength: float
+    discount: float
+
+
+MIDDLE = Ranking(100.0, 0.0)  # where too few baskets say which is best
+
+
 class Learned(NamedTuple):
     """A method's first items for each row of what is given, `TOP` a row, and how each query scores with them."""
 
@@ -85,12 +97,12 @@ class Learned(NamedTuple):
 class Check:
     """Scores on later baskets. `table`: task, method, queries, customers, each score with low and high, coverage.
 
-    `gains` holds, by task, the difference of hit rates between ours and each other method; `strength` the κ chosen.
+    `gains` holds, by task, the difference of hit rates between ours and each other method; `ranking` what was chosen.
     """
 
     table: pl.DataFrame
     gains: dict[str, dict[str, Estimate | None]]
-    strength: dict[str, float]
+    ranking: dict[str, Ranking]
     cutoff: datetime
     baskets: int
 
@@ -121,13 +133,13 @@ def learn(found: Baskets, rows: Ints, products: pl.DataFrame) -> Sales:
 # -- methods ------------------------------------------------------------------------------------------------------
 
 
-def also_bought(sales: Sales, given: sparse.csr_array, strength: float) -> Floats:
-    """Mean over the given items of (n_ij + κ p_j) / (n_i + κ), up to a factor; popularity where none is given."""
-    weighted = given @ sparse.diags_array(1 / (sales.baskets + strength))
+def also_bought(sales: Sales, given: sparse.csr_array, ranking: Ranking) -> Floats:
+    """Sum over the given items i of (n_ij + κ p_j) / (n_i + κ) / p_j^α; popularity where none is given."""
+    weighted = given @ sparse.diags_array(1 / (sales.baskets + ranking.strength))
     known = np.asarray(weighted.sum(axis=1)).ravel()
-    prior = np.where(known > 0, strength * known, 1.0)
+    prior = np.where(known > 0, ranking.strength * known, 1.0)
     scores: Floats = (weighted @ sales.together).toarray() + prior[:, None] * sales.popularity[None, :]
-    return scores
+    return scores / sales.popularity**ranking.discount
 
 
 def co_occurrence(sales: Sales, given: sparse.csr_array) -> Floats:
@@ -153,9 +165,13 @@ def popularity(sales: Sales, given: sparse.csr_array) -> Floats:
 Method = Callable[[Sales, sparse.csr_array], Floats]
 
 
-def _methods(strength: float) -> dict[str, Method]:
-    own = partial(also_bought, strength=strength)
-    return dict(zip(METHODS, (own, co_occurrence, in_category, popularity), strict=True))
+def _methods(sales: Sales, ranking: Ranking) -> dict[str, Method]:
+    """Ours and the simpler ones; that by category only where a category is known."""
+    own = partial(also_bought, ranking=ranking)
+    methods: dict[str, Method] = dict(zip(METHODS, (own, co_occurrence, in_category, popularity), strict=True))
+    return {
+        name: method for name, method in methods.items() if method is not in_category or (sales.category >= 0).any()
+    }
 
 
 def ranked(sales: Sales, given: sparse.csr_array, method: Method) -> Iterator[tuple[Ints, Floats]]:
@@ -185,10 +201,10 @@ def check(found: Baskets, products: pl.DataFrame, test_share: float) -> Check | 
             f"Fewer than {LEAST_QUERIES} later baskets hold two products or more that were sold before, too few to "
             "check recommendations on."
         )
-    strength = chosen_strength(found, earlier, products, test_share)
+    ranking = chosen_ranking(found, earlier, products, test_share)
     rows, gains = [], {}
     for task, queries in asked.items():
-        methods = _methods(strength[task])
+        methods = _methods(sales, ranking[task])
         learned = {name: _learned(sales, queries, method) for name, method in methods.items()}
         rows += [{"task": task, "method": name, **_summary(sales, queries, own)} for name, own in learned.items()]
         ours = learned[OWN].scores[:, 0]
@@ -197,7 +213,7 @@ def check(found: Baskets, products: pl.DataFrame, test_share: float) -> Check | 
             for name, own in learned.items()
             if name != OWN
         }
-    return Check(pl.DataFrame(rows), gains, strength, found.frame["started_at"][len(earlier)], len(later))
+    return Check(pl.DataFrame(rows), gains, ranking, found.frame["started_at"][len(earlier)], len(later))
 
 
 def _split(rows: Ints, test_share: float) -> tuple[Ints, Ints]:
@@ -206,17 +222,16 @@ def _split(rows: Ints, test_share: float) -> tuple[Ints, Ints]:
     return rows[:at], rows[at:]
 
 
-def chosen_strength(found: Baskets, rows: Ints, products: pl.DataFrame, test_share: float) -> dict[str, float]:
-    """By task, the κ that ranks best (NDCG) on the latest part of the baskets `rows`, taught by those before it.
-
-    The middle one where too few of them say anything.
-    """
+def chosen_ranking(found: Baskets, rows: Ints, products: pl.DataFrame, test_share: float) -> dict[str, Ranking]:
+    """By task, what ranks best (NDCG) on the latest part of the baskets `rows`, taught by those before it."""
     before, after = _split(rows, test_share)
     sales = learn(found, before, products)
-    chosen = dict.fromkeys(TASKS, STRENGTHS[len(STRENGTHS) // 2])
+    chosen = dict.fromkeys(TASKS, MIDDLE)
+    choices = [Ranking(strength, discount) for discount in DISCOUNTS for strength in STRENGTHS]
     for task, queries in _tasks(found, sales, before, after).items():
-        scored = [_learned(sales, queries, _methods(strength)[OWN]).scores[:, 2] for strength in STRENGTHS]
-        chosen[task] = STRENGTHS[int(np.argmax([np.average(own, weights=queries.weight) for own in scored]))]
+        methods = [partial(also_bought, ranking=choice) for choice in choices]
+        scored = [_learned(sales, queries, method).scores[:, SCORES.index("ndcg")] for method in methods]
+        chosen[task] = choices[int(np.argmax([np.average(own, weights=queries.weight) for own in scored]))]
     return chosen
 
 
@@ -329,7 +344,7 @@ def _by_customer(queries: Queries, values: Floats) -> Floats:
 
 
 def beside_products(
-    found: Baskets, products: pl.DataFrame, pairs: pl.DataFrame, strength: float, minimum_group: int
+    found: Baskets, products: pl.DataFrame, pairs: pl.DataFrame, ranking: Ranking, minimum_group: int
 ) -> pl.DataFrame:
     """What to show beside each product, best first: product_id, rank, other_id, score, baskets.
 
@@ -349,7 +364,11 @@ def beside_products(
         both_ways.rename({"item_a": "product_id", "item_b": "other_id"})
         .join(number.rename({"id": "product_id"}), on="product_id")
         .join(number.rename({"id": "other_id"}), on="other_id")
-        .with_columns(((pl.col("baskets") + strength * p_j) / (n_i + strength)).alias("score"))
+        .with_columns(
+            ((pl.col("baskets") + ranking.strength * p_j) / (n_i + ranking.strength) / p_j**ranking.discount).alias(
+                "score"
+            )
+        )
         .sort("product_id", "score", "other_id", descending=[False, True, False])
         .with_columns(pl.int_range(1, pl.len() + 1).over("product_id").alias("rank"))
         .filter(pl.col("rank") <= TOP)
@@ -369,7 +388,7 @@ def named(lists: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def for_customers(found: Baskets, products: pl.DataFrame, strength: float) -> pl.DataFrame:
+def for_customers(found: Baskets, products: pl.DataFrame, ranking: Ranking) -> pl.DataFrame:
     """What to show each known customer that they have not bought: customer_id, rank, product_id, score.
 
     Learned from all baskets; a score is the mean over what the customer bought.
@@ -392,7 +411,7 @@ def for_customers(found: Baskets, products: pl.DataFrame, strength: float) -> pl
     count = np.asarray(given.sum(axis=1)).ravel()
     lists = []
     at = 0
-    for best, scores in ranked(sales, given, _methods(strength)[OWN]):
+    for best, scores in ranked(sales, given, partial(also_bought, ranking=ranking)):
         rows, width = best.shape
         lists.append(
             pl.DataFrame(
@@ -447,6 +466,8 @@ def _verdict(gain: Estimate | None, formats: Formats) -> str:
     """A difference of two shares with its interval, and what it says."""
     if gain is None or gain.low is None or gain.high is None:
         return "unknown size"
+    if gain.low == gain.high == 0:
+        return "none: both hit alike, everywhere"
     points = formats.value(100 * gain.value, "number", (100 * gain.low, 100 * gain.high))
     sure = "reliably more" if gain.low > 0 else "reliably less" if gain.high < 0 else "not told apart from none"
     return f"{points} percentage points, {sure}"
