@@ -18,13 +18,15 @@ class Baskets:
     """Baskets that count, in order of time: `frame` has basket_id, customer_id and started_at, one row a basket.
 
     `lines` has basket (row of `frame`), product_id, units and revenue. `cluster` numbers the customer of each basket;
-    a basket without a known customer is a cluster of its own. `oversized` baskets are not among them.
+    a basket without a known customer is a cluster of its own. `oversized` baskets, of more than `largest` products, are
+    not among them.
     """
 
     frame: pl.DataFrame
     lines: pl.DataFrame
     cluster: npt.NDArray[np.int64]
     oversized: int
+    largest: int
 
     def __len__(self) -> int:
         return self.frame.height
@@ -82,4 +84,4 @@ def baskets(mart: pl.DataFrame, largest: int) -> Baskets:
     alone = pl.when(pl.col("customer_id").is_null()).then(pl.col("basket"))
     cluster = frame.select(pl.struct("customer_id", alone.alias("alone")).rank("dense") - 1).to_series()
     oversized = mart.filter(pl.col("products") > largest)["basket_id"].n_unique()
-    return Baskets(frame.drop("basket"), lines, cluster.cast(pl.Int64).to_numpy(), oversized)
+    return Baskets(frame.drop("basket"), lines, cluster.cast(pl.Int64).to_numpy(), oversized, largest)

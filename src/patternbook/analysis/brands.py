@@ -22,6 +22,8 @@ def same_brand(found: Baskets, products: pl.DataFrame, minimum_group: int) -> pl
 
     A scope of fewer than `minimum_group` customers is left out. Intervals are by customer.
     """
+    if not len(found):
+        return LeftOut("There are no orders, so no brand is followed.")
     customer = pl.Series("customer", found.cluster)
     lines = (
         found.lines.with_columns(customer.gather(found.lines["basket"]))

@@ -305,15 +305,20 @@ def answer(found: Baskets, products: Pairs | LeftOut, names: pl.DataFrame, rules
     several = by_name["of_several"]
     share = formats.share(several.value, several.interval)
     first = f"Of {formats.count(len(found))} baskets, {share} hold two or more products."
+    if found.oversized:
+        first += (
+            f" {formats.count(found.oversized)} baskets of more than {formats.count(found.largest)} products are left "
+            "out: in them, almost everything goes with everything."
+        )
     if isinstance(products, LeftOut):
         return products.reason if several.value is None else f"{first} {products.reason}"
+    tested, kept = formats.count(products.tested), products.kept.height
+    if not kept:
+        return f"{first} Of {tested} pairs of products, none is reliably bought together more often than by chance."
     count = (
-        f"{first} Of {formats.count(products.tested)} pairs of products, {formats.count(products.kept.height)} are "
-        f"bought together more often than by chance, with at most {formats.tenths(rules.false_discovery_rate)} of "
-        "them expected to be false."
+        f"{first} Of {tested} pairs of products, {formats.count(kept)} are bought together more often than by chance; "
+        f"at most {formats.tenths(rules.false_discovery_rate)} of them are expected to be false."
     )
-    if products.kept.is_empty():
-        return count
     best = named(products, names).row(0, named=True)
     return (
         f"{count} The strongest link is between {escaped(best['name_a'])} and {escaped(best['name_b'])}: together in "
