@@ -88,8 +88,9 @@ def customers(found: Leaving) -> pl.DataFrame:
     """One row a buyer, by customer_id: what is known and expected of them.
 
     Columns: customer_id, left (by the definition), silence and limit (days; limit null where there is none), for each
-    horizon with a forecast `p_left_<h>d` (null for who has left), and factor_1 to factor_3, what speaks most for
-    leaving in the headline forecast, in words (null where nothing does, or where no trees have learned).
+    horizon with a forecast `p_left_<h>d` (as on its last day, so that who left may be back; null for who has left),
+    and factor_1 to factor_3, what speaks most for leaving in the headline forecast, in words (null where nothing does,
+    or where no trees have learned).
     """
     shown = ("customer_id", "silence", "limit")
     everyone = pl.concat(
