@@ -110,6 +110,7 @@ def check(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Validate a parameter file and the first rows of each input; say what will run and what will be left out."""
+    from patternbook.finished import read as read_finished
     from patternbook.pipeline import NOTEBOOKS, written_to
     from patternbook.warehouse.sources import preview
 
@@ -120,6 +121,9 @@ def check(
         out.print(f"A market of about {loaded.source.events:,} events will be simulated.")
     for one in preview(loaded):
         _show_preview(one)
+    for readout in loaded.experiments.readouts:
+        finished = read_finished(readout)
+        out.print(f"experiment {readout.name!r}: {finished.people.height:,} people, {len(finished.arms) + 1} arms")
     out.print("\nWill run:")
     for notebook in NOTEBOOKS:
         reason = notebook.left_out.get(loaded.source.kind)

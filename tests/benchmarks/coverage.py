@@ -20,11 +20,13 @@ from patternbook.analysis import (
     leaving,
     lifetime,
     payday,
+    readout,
     retention,
     segmentation,
     temporal,
 )
 from patternbook.analysis.clustered import shares
+from patternbook.analysis.experiments import Design, cuped_correlation
 from patternbook.analysis.intervals import Estimate, median, ratio_of_totals, wilson
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.moments import Definition, Log
@@ -35,6 +37,7 @@ import repeat_buying
 import test_bundles
 import test_pairs
 import test_payday
+import test_readout
 import test_recommendations
 import test_segmentation
 import test_sessions
@@ -222,6 +225,15 @@ def second_purchase_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         )
         return isinstance(found, retention.Waiting) and _estimate_holds(truth, retention.within(found, 90))
 
+
+def effect_is_covered(n: int, metric: int, column: str, truth: float) -> Callable[[np.random.Generator], bool]:
+    """An arm that adds 1 to a mean spend of 26 and leaves revenue an order at 30."""
+
+    def covered(rng: np.random.Generator) -> bool:
+        one = test_readout.experiment(n, int(rng.integers(2**31)))
+        row = readout.effects(one, Design()).row(metric, named=True)
+        return _within(truth, (row[f"{column}_low"], row[f"{column}_high"]))
+
     return covered
 
 
@@ -247,6 +259,12 @@ def sensitivity_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         odd = found.filter(pl.col("customer_id") % 2 == 1).with_columns(segment=pl.lit("odd"))
         row = behaviour.by_segment(found, odd.select("customer_id", "segment"), 10).row(0, named=True)
         return _within(0.15, (row["discount_sensitivity_low"], row["discount_sensitivity_high"]))
+
+
+def correlation_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    def covered(rng: np.random.Generator) -> bool:
+        before = rng.standard_normal(n)
+        return _estimate_holds(0.6, cuped_correlation(0.6 * before + 0.8 * rng.standard_normal(n), before))
 
     return covered
 
@@ -293,6 +311,13 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"{what}, 400 customers", busy_hours_are_covered(400, chosen)
     for days, memory in ((120, 0.0), (365, 0.0), (365, 0.5), (730, 0.5)):
         yield f"payday effect, {days} days, memory {memory:g}", payday_is_covered(days, memory)
+    for n in (200, 2000):
+        yield f"effect on a mean, {n:,} people", effect_is_covered(n, 0, "difference", 1.0)
+        yield f"effect in per cent, {n:,} people", effect_is_covered(n, 0, "relative", 1 / 26)
+        yield f"effect with CUPED, {n:,} people", effect_is_covered(n, 0, "cuped", 1.0)
+        yield f"effect on a ratio (delta method), {n:,} people", effect_is_covered(n, 1, "difference", 0.0)
+        yield f"always-valid interval, read once, {n:,} people", effect_is_covered(n, 0, "always", 1.0)
+        yield f"correlation for CUPED, {n:,} people", correlation_is_covered(n)
     for n in (20, 200):
         yield f"median, {n} values", median_is_covered(n)
     for n in (300, 1000):

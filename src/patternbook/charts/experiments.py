@@ -38,8 +38,15 @@ def detectable(table: pl.DataFrame, planned: Plan, formats: Formats) -> go.Figur
     top = 1.1 * max(drawing.top(table["plain"]), likely)
     values, texts = drawing.ticks(top, "share", formats)
     figure.update_yaxes(range=[0, top], tickvals=values, ticktext=texts)
-    figure.update_xaxes(title=drawing.axis_title("Weeks of enrolment"), showgrid=False, rangemode="tozero")
     last = table.row(-1, named=True)
+    weeks, named_weeks = drawing.ticks(last["weeks"], "count", formats)
+    figure.update_xaxes(
+        title=drawing.axis_title("Weeks of enrolment"),
+        tickvals=weeks,
+        ticktext=named_weeks,
+        range=[0, 1.02 * last["weeks"]],
+        showgrid=False,
+    )
     blue = f'<span style="color:{theme.BLUE}"><b>As it is</b></span>'
     orange = f'<span style="color:{theme.ORANGE}"><b>with CUPED</b></span>'
     named = blue if last["cuped"] is None else f"{blue} and {orange}"

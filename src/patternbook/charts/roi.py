@@ -99,7 +99,12 @@ def running(paths: pl.DataFrame, formats: Formats) -> go.Figure:
     values, texts = drawing.ticks(top, "currency", formats, bottom)
     room = 0.05 * (top - bottom)
     figure.update_yaxes(range=[bottom - room, top + room], tickvals=values, ticktext=texts)
-    figure.update_xaxes(title=drawing.axis_title("Months from the start"), tickvals=months[::6], showgrid=False)
+    figure.update_xaxes(
+        title=drawing.axis_title("Months from the start"),
+        tickvals=months[::6],
+        ticktext=[formats.count(month) for month in months[::6]],
+        showgrid=False,
+    )
     figure.add_hline(y=0, line={"color": theme.INK, "width": 1})
     return drawing.finished(
         figure,
