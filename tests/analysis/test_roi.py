@@ -265,6 +265,30 @@ def test_open_carts_are_those_of_a_brute_force() -> None:
         assert set(found["customer_id"]) == expected
 
 
+def test_the_keen_are_those_of_a_brute_force() -> None:
+    shop, day = log(), date(2024, 6, 30)
+    week = [day - timedelta(days=back) for back in range(7)]
+    visits = {(who, at) for who, at in shop.visits.select("customer_id", "day").iter_rows() if at in week}
+    orders = {who for who, at in shop.orders.select("customer_id", "day").iter_rows() if at in week}
+    often = {who for who, _ in visits if sum(other == who for other, _ in visits) >= 2}
+    found = members(shop)["high_intent"](day)
+    assert isinstance(found, pl.DataFrame)
+    assert found["customer_id"].to_list() == sorted(often - orders)
+    assert 5 < found.height < 200
+
+
+def test_cross_sell_and_bundles_need_something_to_offer() -> None:
+    shop = log()
+    with_offers = audiences.members_of(shop, "Can't lose them", RULES, 50, recommends=True, bundles=True)
+    assert with_offers.keys() - members(shop).keys() == {"cross_sell", "bundle"}
+    bought = with_offers["cross_sell"](date(2024, 6, 30))
+    assert isinstance(bought, pl.DataFrame)
+    week = shop.orders.filter(pl.col("day").is_between(date(2024, 6, 24), date(2024, 6, 30)))
+    assert set(bought["customer_id"]) == set(week["customer_id"])
+    left = audiences.all_of(members(shop), ["cross_sell", "bundle"], shop, 28, 10)
+    assert all(isinstance(one, LeftOut) and "Notebook 05" in one.reason for one in left.values())
+
+
 def test_newcomers_are_seen_for_the_first_time_in_the_week() -> None:
     shop = log()
     found = members(shop)["onboarding"](date(2024, 1, 7))

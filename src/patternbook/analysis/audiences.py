@@ -24,8 +24,16 @@ WEEK = 7
 WINDOWS = 3  # at most; older ones say less of today
 FEWEST_BUYERS = 5  # of the past audience; fewer say nothing of how often such people buy
 
+KEEN_DAYS = 2  # days with a visit in a week; who comes back so soon is looking for something
+WHO = {
+    "win_back": "customers of the segment that roi.segment names",
+    "high_intent": f"visited on {KEEN_DAYS} days or more of the last week and ordered on none of it",
+    "cross_sell": "ordered in the last week",
+    "onboarding": "visited for the first time in the last week",
+    "abandoned_cart": "put something into a cart in the last week and have not ordered since",
+    "bundle": "visited in the last week",
+}
 NOT_FOUND = {
-    "high_intent": "Who was about to buy at an earlier day is not handed on, so what they do without it is unknown.",
     "cross_sell": "Notebook 05 recommends nothing for these customers.",
     "bundle": "Notebook 05 finds no bundle to offer.",
 }
@@ -151,7 +159,17 @@ def members_of(
     def visited_this_week(day: date) -> pl.DataFrame:
         return _distinct(log.visits.filter(_last_week(day)))
 
-    found: dict[str, Members] = {"win_back": in_segment, "onboarding": came_this_week, "abandoned_cart": left_a_cart}
+    def keen(day: date) -> pl.DataFrame:
+        days = log.visits.filter(_last_week(day)).group_by("customer_id").agg(pl.col("day").n_unique())
+        often = days.filter(pl.col("day") >= KEEN_DAYS).select("customer_id").sort("customer_id")
+        return often.join(ordered_this_week(day), on="customer_id", how="anti", maintain_order="left")
+
+    found: dict[str, Members] = {
+        "win_back": in_segment,
+        "high_intent": keen,
+        "onboarding": came_this_week,
+        "abandoned_cart": left_a_cart,
+    }
     found |= {"cross_sell": ordered_this_week} if recommends else {}
     found |= {"bundle": visited_this_week} if bundles else {}
     return found

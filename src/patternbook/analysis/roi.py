@@ -26,7 +26,7 @@ import polars as pl
 from scipy.stats import beta, norm
 
 from patternbook.analysis import experiments
-from patternbook.analysis.audiences import Audience, apart
+from patternbook.analysis.audiences import WHO, Audience, apart
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.history import DAYS, DAYS_A_YEAR
 from patternbook.analysis.intervals import CONFIDENCE, Estimate, Floats
@@ -587,6 +587,7 @@ def assumptions(actions: Sequence[Action], terms: Terms, sources: tuple[str, str
         if action.given_away:
             offer = f"{formats.share(action.discount)} discount used by {formats.share(action.redemption)}"
             costs.insert(1, offer)
+        rows += [(f"{action.label}: audience", WHO[action.name], "rule of the software")]
         rows += [(f"{action.label}: effect", span, action.source), (f"{action.label}: cost", "; ".join(costs), roi)]
     return pl.DataFrame(rows, schema=["assumption", "value", "source"], orient="row")
 
