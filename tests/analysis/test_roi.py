@@ -266,7 +266,7 @@ def test_open_carts_are_those_of_a_brute_force() -> None:
 
 
 def test_the_keen_are_those_of_a_brute_force() -> None:
-    shop, day = log(), date(2024, 6, 30)
+    shop, day = log(customers=1200), date(2024, 6, 30)
     week = [day - timedelta(days=back) for back in range(7)]
     visits = {(who, at) for who, at in shop.visits.select("customer_id", "day").iter_rows() if at in week}
     orders = {who for who, at in shop.orders.select("customer_id", "day").iter_rows() if at in week}
@@ -343,6 +343,20 @@ def test_nobody_is_in_two_audiences() -> None:
     assert found["b"].now.height == cart.now.height - third
     assert found["b"].past.height == cart.past.height - 100
     assert found["b"].a_day == pytest.approx(cart.a_day * found["b"].now.height / cart.now.height)
+
+
+def test_a_wide_action_that_loses_leaves_a_narrow_one_its_customers() -> None:
+    narrow, wide = people(), people(4000)
+    wide = replace(wide, now=pl.DataFrame({"customer_id": range(3000)}))
+    dear = {name: act((0, 0, 0), name=name) for name in ("high_intent", "bundle")}
+    found = roi.cases(dear, {"bundle": wide, "high_intent": narrow}, TERMS, 10)
+    assert isinstance(found["high_intent"], Case)
+    assert isinstance(found["bundle"], Case)
+    assert (found["high_intent"].audience.now.height, found["bundle"].audience.now.height) == (500, 2500)
+    earning = {**dear, "bundle": act((0.5, 0.6, 0.7), name="bundle")}
+    swallowed = roi.cases(earning, {"bundle": wide, "high_intent": narrow}, TERMS, 10)["high_intent"]
+    assert isinstance(swallowed, LeftOut)
+    assert "earns more" in swallowed.reason
 
 
 def test_parts_that_the_data_do_not_allow_say_why() -> None:

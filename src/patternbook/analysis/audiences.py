@@ -259,8 +259,12 @@ def apart(audiences: Mapping[str, Audience], order: Sequence[str], minimum: int)
         now = whole.now.join(taken_now, on="customer_id", how="anti", maintain_order="left")
         past = whole.past.join(taken_then, on=["customer_id", "begins"], how="anti", maintain_order="left")
         alone = replace(whole, now=now, past=past, a_day=whole.a_day * now.height / whole.now.height)
-        result[action] = _checked(alone, minimum)
-        if result[action] is alone:
-            taken_now = pl.concat([taken_now, now])
-            taken_then = pl.concat([taken_then, past.select("customer_id", "begins")])
+        if isinstance(_checked(alone, minimum), LeftOut):
+            result[action] = LeftOut(
+                "Most of its customers are in the audience of an action that earns more a contact."
+            )
+            continue
+        result[action] = alone
+        taken_now = pl.concat([taken_now, now])
+        taken_then = pl.concat([taken_then, past.select("customer_id", "begins")])
     return result

@@ -191,12 +191,18 @@ def alone(
 def cases(
     actions: Mapping[str, Action], audiences: Mapping[str, Audience | LeftOut], terms: Terms, minimum: int
 ) -> dict[str, Case | LeftOut]:
-    """Each action on an audience of its own: who is in several belongs to the one that earns most a contact."""
+    """Each action on an audience of its own: who is in several belongs to the one that earns most a contact.
+
+    Of actions that are not expected to earn, the one with the smaller audience goes first: a wide one would leave it
+    none.
+    """
     whole = {name: Case(actions[name], one, terms) for name, one in audiences.items() if isinstance(one, Audience)}
     worth = {
         name: float(case.per_contact(case.action.mean_effect, case.audience.spend)) for name, case in whole.items()
     }
-    order = sorted(worth, key=lambda name: (-worth[name], name))
+    width = {name: case.audience.now.height for name, case in whole.items()}
+    order = sorted(worth, key=lambda name: (-worth[name] if worth[name] > 0 else width[name], name))
+    order.sort(key=lambda name: worth[name] <= 0)
     separate = apart({name: case.audience for name, case in whole.items()}, order, minimum)
     found = {name: separate.get(name, one) for name, one in audiences.items()}
     return {name: one if isinstance(one, LeftOut) else Case(actions[name], one, terms) for name, one in found.items()}
