@@ -77,15 +77,14 @@ def brands(found: pl.DataFrame, formats: Formats) -> GT:
     return table("basket-brands", shown, columns, formats, note)
 
 
-def recommendations(checked: Check, formats: Formats) -> GT:
-    """Each method on later baskets."""
-    shown = checked.table.with_columns(
-        pl.col("task").replace_strict(TASKS),
-        pl.col("method").str.head(1).str.to_uppercase() + pl.col("method").str.slice(1),
+def recommendations(checked: Check, task: str, formats: Formats) -> GT:
+    """Each method of one task on later baskets."""
+    method = pl.col("method")
+    shown = checked.table.filter(pl.col("task") == task).with_columns(
+        method.str.head(1).str.to_uppercase() + method.str.slice(1)
     )
     columns = {
-        "task": Column("Recommended"),
-        "method": Column("Method"),
+        "method": Column(TASKS[task]),
         "hit_rate": Column("Hit rate", "share", ("hit_rate_low", "hit_rate_high")),
         "mrr": Column("MRR", "number", ("mrr_low", "mrr_high")),
         "ndcg": Column("NDCG", "number", ("ndcg_low", "ndcg_high")),
@@ -96,4 +95,4 @@ def recommendations(checked: Check, formats: Formats) -> GT:
         "Hit rate: something wanted is among them. MRR: mean of 1 ÷ rank of the first that is. NDCG: how near the top "
         "all of it stands, 1 at best. Products shown: share of all products that some list holds."
     )
-    return table("basket-recommendations", shown, columns, formats, note)
+    return table(f"basket-recommendations-{task}", shown, columns, formats, note)
