@@ -170,6 +170,10 @@ class Recorder:
         """A mart of the run that is read when it is collected, and then only as far as it is asked for."""
         return pl.scan_parquet(self.paths.mart(name))
 
+    def at_cutoff(self, name: str, cutoff: date) -> pl.DataFrame:
+        """The rows of one cutoff of a mart."""
+        return self.scan(name).filter(pl.col("cutoff") == cutoff).collect()
+
     def products(self) -> pl.DataFrame:
         """What the source says of each product."""
         return pl.read_parquet(self.paths.products)

@@ -560,6 +560,69 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "extrapolated": Meaning("whether the horizon is longer than the data"),
         },
     ),
+    "propensity.audit": ResultTable(
+        "one row a column of the model, the strongest alone first",
+        {
+            "feature": Meaning("the column"),
+            "family": Meaning("kind of knowledge it belongs to"),
+            "auc": Meaning("ROC-AUC of the column alone at the test cutoff, in its better direction", "number"),
+            **_ends("auc", "number"),
+            "why": Meaning("why it is known at the cutoff"),
+        },
+    ),
+    "propensity.dependence": ResultTable(
+        "one row a bin of a leading column, with as many customers as privacy.minimum_group or more",
+        {
+            "feature": Meaning("the column"),
+            "value": Meaning("median of its values in the bin, in the column's own unit", "number"),
+            "customers": Meaning("customers in the bin", "count"),
+            "odds": Meaning("factor on the odds to buy: exponential of the mean contribution", "factor"),
+        },
+    ),
+    "propensity.importance": ResultTable(
+        "one row a column of the model, the most important first",
+        {
+            "feature": Meaning("the column"),
+            "family": Meaning("kind of knowledge it belongs to"),
+            "contribution": Meaning("mean size of its contribution to the log-odds (Shapley values)", "number"),
+            "share": Meaning("its share of the sizes of all columns", "share"),
+            "family_share": Meaning("share of its kind, contributions added before their size is taken", "share"),
+        },
+    ),
+    "propensity.next_category": ResultTable(
+        "one row a way of telling a buyer's next top category, at the test cutoff",
+        {
+            "method": Meaning("the forecast, or a rule"),
+            "hit_rate": Meaning("buyers whose category it told ÷ buyers", "share"),
+            "low": Meaning("lower end of its 95% interval (Wilson)", "share"),
+            "high": Meaning("upper end of its 95% interval (Wilson)", "share"),
+            "buyers": Meaning("buyers whose next purchase has a category", "count"),
+        },
+    ),
+    "propensity.policies": ResultTable(
+        "one row a way of choosing whom to contact, in the test period",
+        {
+            "policy": Meaning("who is contacted"),
+            "customers": Meaning("how many", "count"),
+            "profit": Meaning("margin that contacts bring, as assumed, less their cost", "currency"),
+            **_ends("profit", "currency"),
+        },
+    ),
+    "propensity.tiers": ResultTable(
+        "one row a tier of intent; null where it speaks of fewer people than privacy.minimum_group",
+        {
+            "tier": Meaning("high (a contact brings twice its cost), medium (its cost) or low"),
+            "customers": Meaning("customers at the test cutoff", "count"),
+            "share": Meaning("customers ÷ all", "share"),
+            "expected": Meaning("mean of their forecast probabilities", "share"),
+            "observed": Meaning("share of them who bought", "share"),
+            **_ends("observed", "share"),
+            "profit": Meaning("expected profit of a contact, mean a customer", "currency"),
+            "days_from": Meaning("a quarter of the tier's buyers had bought by then, calibration period", "days"),
+            "days_to": Meaning("three quarters of them had", "days"),
+            "customers_now": Meaning("customers at the end of the data", "count"),
+        },
+    ),
     "propensity.gains": ResultTable(
         "one row a method and percent of customers, those with the highest probability first",
         {
@@ -612,6 +675,8 @@ RESULT_TABLES: dict[str, ResultTable] = {
     "propensity.reliability": ResultTable(
         "one row a bin of customers by forecast probability, with alike many expected buyers",
         {
+            "lowest": Meaning("lowest probability in it", "share"),
+            "highest": Meaning("highest probability in it", "share"),
             "customers": Meaning("customers in it", "count"),
             "expected": Meaning("mean of their forecast probabilities", "share"),
             "observed": Meaning("share of them who buy", "share"),

@@ -76,7 +76,7 @@ NOTEBOOKS = (
     Notebook("05_basket", reads=("currency", "privacy", "economics", "basket"), after=("01_compaction",)),
     Notebook(
         "04_propensity",
-        reads=("currency", "privacy", "propensity"),
+        reads=("currency", "privacy", "economics", "propensity"),
         after=("01_compaction",),
         at_cutoffs=True,
     ),

@@ -25,6 +25,22 @@ def test_areas_are_those_of_scikit_learn_also_weighted(kind: str) -> None:
         np.testing.assert_allclose(ours(weights), theirs, rtol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("kind", SCORES)
+def test_the_interval_of_an_area_is_about_that_of_the_bootstrap(kind: str) -> None:
+    found = classification.auc(LABELS, SCORES[kind])
+    drawn = classification.bootstrap({"auc": Ranking(LABELS, SCORES[kind]).auc}, 300)["auc"]
+    assert found.value == pytest.approx(drawn[0])
+    assert found.interval == pytest.approx(classification.percentiles(drawn, 300).interval, abs=0.015)
+
+
+def test_the_interval_of_a_difference_of_areas_is_about_that_of_the_bootstrap() -> None:
+    one, other = (Ranking(LABELS, values).auc for values in SCORES.values())
+    drawn = classification.bootstrap({"gain": lambda weights: one(weights) - other(weights)}, 300)["gain"]
+    found = classification.auc_difference(LABELS, *SCORES.values())
+    assert found.value == pytest.approx(drawn[0])
+    assert found.interval == pytest.approx(classification.percentiles(drawn, 300).interval, abs=0.015)
+
+
 @pytest.mark.parametrize("top", [0.01, 0.05, 0.1, 0.5, 1.0])
 def test_the_top_is_what_sorting_finds(top: float) -> None:
     ranking = Ranking(LABELS, SCORES["distinct"])

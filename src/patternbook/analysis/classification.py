@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from scipy.special import expit, logit
+from scipy.stats import norm, rankdata
 
 from patternbook.analysis.intervals import CONFIDENCE, POISSON, Estimate, Floats, share, wilson
 
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 Flags = npt.NDArray[np.bool_]
 Score = Callable[[Floats], Floats]
 
+Z = float(norm.ppf((1 + CONFIDENCE) / 2))
+
 BINS = 10  # of a reliability curve, with as many customers in each
 MOST_REPLICATES, FEWEST_REPLICATES = 2000, 200
-WORK = 40_000_000  # weights to draw in all: fewer replicates where there are many customers, whose intervals are short
+WORK = 20_000_000  # weights to draw in all: fewer replicates where there are many customers, whose intervals are short
 CHUNK = 2_000_000  # weights at a time: 16 MB
+THREADS = 1  # trees are the same; two threads that wait for a busy core are slower than one
 TREES: dict[str, Any] = {  # few and mild; one seed, one order of summation, so the same trees every time
     "objective": "binary",
     "learning_rate": 0.05,
@@ -34,7 +38,7 @@ TREES: dict[str, Any] = {  # few and mild; one seed, one order of summation, so 
     "lambda_l2": 1.0,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 1,  # trees are the same; two threads that wait for a busy core are slower than one
+    "num_threads": THREADS,
     "seed": 0,
     "verbosity": -1,
 }
@@ -70,7 +74,7 @@ def grow(
 
 def log_odds(booster: Booster, features: Floats) -> Floats:
     """What the trees say of each row, in log-odds, not calibrated."""
-    return np.asarray(booster.predict(features, raw_score=True), dtype=float)
+    return np.asarray(booster.predict(features, raw_score=True, num_threads=THREADS), dtype=float)
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,7 @@ def calibration_error(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins:
 
 
 def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = BINS) -> pl.DataFrame:
-    """A row a bin: customers, expected (mean probability), observed share with low and high (Wilson).
+    """A row a bin: lowest and highest probability, customers, expected (mean), observed share with its ends (Wilson).
 
     Bins hold alike many expected labels, not customers, since where labels are rare nearly all customers are alike.
     """
@@ -256,8 +260,9 @@ def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int =
     size = np.diff(np.append(starts, len(p)))
     expected, observed = (np.add.reduceat(values[order], starts) for values in (p, y))
     low, high = wilson(observed, size)
+    ends = {"lowest": p[order][starts], "highest": p[order][starts + size - 1]}
     shares = {"expected": expected / size, "observed": observed / size, "low": low, "high": high}
-    return pl.DataFrame({"customers": size.astype(np.int64), **shares})
+    return pl.DataFrame({**ends, "customers": size.astype(np.int64), **shares})
 
 
 def bootstrap(scores: Mapping[str, Score], customers: int, *, seed: int = 0) -> dict[str, Floats]:
@@ -296,11 +301,47 @@ def percentiles(values: Floats, customers: int) -> Estimate:
     return Estimate(value, float(low), float(high), customers)
 
 
-def auc(labels: npt.ArrayLike, scores: npt.ArrayLike, *, seed: int = 0) -> Estimate:
-    """Area under the ROC curve with its interval."""
-    ranking = Ranking(labels, scores)
-    n = len(np.asarray(labels))
-    return percentiles(bootstrap({"auc": ranking.auc}, n, seed=seed)["auc"], n)
+def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
+    """Area under the ROC curve with the interval of DeLong, DeLong & Clarke-Pearson (1988), in log-odds.
+
+    NaN where nobody, or everybody, has the label.
+    """
+    y = np.asarray(labels, dtype=bool)
+    area, parts = _placements(y, scores)
+    if not np.isfinite(area):
+        return Estimate(area, None, None, len(y))
+    if area in (0.0, 1.0):
+        return Estimate(area, area, area, len(y))
+    half = Z * _delong_error(parts) / (area * (1 - area))
+    low, high = expit(logit(area) - half), expit(logit(area) + half)
+    return Estimate(area, float(low), float(high), len(y))
+
+
+def auc_difference(labels: npt.ArrayLike, one: npt.ArrayLike, other: npt.ArrayLike) -> Estimate:
+    """AUC of `one` less that of `other` on the same customers, with DeLong's interval for a pair."""
+    y = np.asarray(labels, dtype=bool)
+    (first, parts), (second, others) = _placements(y, one), _placements(y, other)
+    difference = first - second
+    if not np.isfinite(difference):
+        return Estimate(difference, None, None, len(y))
+    half = Z * _delong_error((parts[0] - others[0], parts[1] - others[1]))
+    return Estimate(difference, difference - half, difference + half, len(y))
+
+
+def _placements(y: Flags, scores: npt.ArrayLike) -> tuple[float, tuple[Floats, Floats]]:
+    """The area, and each customer's part in it: the share of the others' side that they rank rightly against."""
+    values = np.asarray(scores, dtype=float)
+    m, n = int(y.sum()), int((~y).sum())
+    if not m or not n:
+        return float("nan"), (np.zeros(0), np.zeros(0))
+    rank = rankdata(values)
+    positive = (rank[y] - rankdata(values[y])) / n
+    negative = 1 - (rank[~y] - rankdata(values[~y])) / m
+    return float(positive.mean()), (positive, negative)
+
+
+def _delong_error(parts: tuple[Floats, Floats]) -> float:
+    return float(np.sqrt(sum(np.var(part, ddof=1) / len(part) if len(part) > 1 else 0.0 for part in parts)))
 
 
 class Confusion(NamedTuple):

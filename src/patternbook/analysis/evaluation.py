@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from patternbook.analysis import classification
@@ -128,10 +127,3 @@ def _group_row(
     area = classification.auc(labels, probability)
     low, high = (float(end) for end in wilson(buyers, n))
     return [(by, group, n, buyers, *area[:3], float(probability.mean()), buyers / n, low, high)]
-
-
-def difference(labels: Flags, one: npt.ArrayLike, other: npt.ArrayLike) -> Estimate:
-    """AUC of `one` less that of `other`, on the same resampled customers."""
-    first, second = Ranking(labels, one), Ranking(labels, other)
-    drawn = classification.bootstrap({"gain": lambda w: first.auc(w) - second.auc(w)}, len(labels))
-    return percentiles(drawn["gain"], len(labels))

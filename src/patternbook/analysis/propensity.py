@@ -355,7 +355,7 @@ def learning(given: Panels, one: Forecast, minimum_buyers: int) -> pl.DataFrame:
             )
             probability = classification.log_odds(booster, given.test.x)
         area = classification.auc(one.labels, probability)
-        gain = evaluation.difference(one.labels, one.probability, probability)
+        gain = classification.auc_difference(one.labels, one.probability, probability)
         rows.append((part, len(chosen), *area[:3], *gain[:3]))
     names = ["share", "customers", "auc", "auc_low", "auc_high", "gain", "gain_low", "gain_high"]
     return pl.DataFrame(rows, schema=names, orient="row")

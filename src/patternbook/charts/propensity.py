@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import plotly.graph_objects as go
 import polars as pl
 
 from patternbook import theme
+from patternbook.analysis.predictors import PREDICTORS
 from patternbook.analysis.propensity import MODEL, Forecast
 from patternbook.charts import drawing
 from patternbook.formats import Formats
@@ -145,3 +148,101 @@ def learning(table: pl.DataFrame, verdict: str, formats: Formats) -> go.Figure:
         + drawing.listed([formats.count(n) for n in counts], [formats.value(auc, "number") for auc in table["auc"]]),
         right=24,
     )
+
+
+def importance(ranked: pl.DataFrame, formats: Formats) -> go.Figure:
+    """What the forecast leans on, by family of columns."""
+    families = ranked.select("family", "family_share").unique().sort("family_share", descending=True)
+    names, shares = families["family"].to_list(), families["family_share"].to_list()
+    texts = [formats.tenths(share) for share in shares]
+    figure = go.Figure(drawing.bar(shares[::-1], names[::-1], theme.ORANGE, _pairs(names, texts)[::-1], texts[::-1]))
+    figure.update_xaxes(visible=False, range=[0, 1.18 * max(shares)])
+    return drawing.finished(
+        figure,
+        f"The forecast leans most on {names[0]} and {names[1]}",
+        "Share of the size of all contributions to a customer's log-odds (Shapley values of the trees), by kind of "
+        "knowledge",
+        height=drawing.ROW * len(names),
+        alt=f"Bar chart of what the forecast leans on. {drawing.listed(names, texts)}",
+    )
+
+
+def dependence(table: pl.DataFrame, formats: Formats) -> go.Figure:
+    """Factor on the odds by the value of each leading column."""
+    names = table["feature"].unique(maintain_order=True).to_list()
+    units = {one.name: one.unit for one in PREDICTORS}
+    figure = drawing.panels(len(names))
+    spread = max(abs(math.log(odds)) for odds in table["odds"])
+    marks = [odds for odds in (0.1, 0.2, 0.5, 1, 2, 5, 10) if abs(math.log(odds)) <= spread + 0.2]
+    for row, name in enumerate(names, start=1):
+        part = table.filter(pl.col("feature") == name)
+        figure.add_trace(
+            go.Scatter(
+                x=part["value"].to_list(),
+                y=part["odds"].to_list(),
+                mode="lines+markers",
+                line={"color": theme.ORANGE, "width": 1.5},
+                marker={"size": 6},
+                hovertext=[
+                    f"{formats.value(value, units[name])}: odds {formats.value(odds, 'factor')}"
+                    for value, odds in part.select("value", "odds").iter_rows()
+                ],
+                hoverinfo="text",
+            ),
+            row=row,
+            col=1,
+        )
+        values, texts = drawing.ticks(drawing.top(part["value"]), units[name], formats, drawing.bottom(part["value"]))
+        figure.update_xaxes(tickvals=values, ticktext=texts, showgrid=False, row=row)
+        limits = [-spread / math.log(10) - 0.08, spread / math.log(10) + 0.08]
+        figure.update_yaxes(type="log", range=limits, row=row)
+        figure.update_yaxes(tickvals=marks, ticktext=[f"{odds:g}×" for odds in marks], row=row)
+        drawing.panel_title(figure, row, _title(name))
+    return drawing.finished(
+        figure,
+        f"{_title(names[0])} moves the odds most",
+        "Mean factor on a customer's odds to buy by the value of a column, the rest as it is; one column a kind of "
+        "knowledge",
+        height=drawing.panels_height(len(names)),
+        alt="Line charts of the factor on the odds to buy. "
+        + " ".join(
+            f"{name}: from {formats.value(part['odds'][0], 'factor')} to {formats.value(part['odds'][-1], 'factor')}."
+            for name in names
+            if (part := table.filter(pl.col("feature") == name)).height
+        ),
+        gap=40,
+    )
+
+
+def _title(column: str) -> str:
+    return "P(alive)" if column == "p_alive" else column.replace("_", " ").capitalize()
+
+
+def tiers(table: pl.DataFrame, formats: Formats) -> go.Figure:
+    """Conversion by tier in the test period, with what was expected."""
+    shown = table.drop_nulls("observed")
+    labels = [f"{tier} intent" for tier in shown["tier"]]
+    rows = list(shown.select("expected", "observed", "observed_low", "observed_high").iter_rows())
+    texts = [
+        f"{formats.share(observed, (low, high))} bought, {formats.share(expected)} expected"
+        for expected, observed, low, high in rows
+    ]
+    figure = go.Figure()
+    bounds = [(low, high) for _, _, low, high in rows]
+    drawing.labelled_bars(figure, labels, shown["observed"].to_list(), texts, [theme.BLUE] * len(labels), bounds)
+    figure.update_xaxes(visible=False, range=[0, 1.05 * drawing.top(shown["observed_high"])])
+    return drawing.finished(
+        figure,
+        "Those of high intent did buy more often" if _falls(shown["observed"]) else "Tiers did not hold in the test",
+        "Share of each tier that bought in the test period, with 95% interval; tiers were set before it",
+        height=drawing.LABELLED_ROW * len(labels),
+        alt=f"Bar chart of the share who bought, by tier. {drawing.listed(labels, texts)}",
+    )
+
+
+def _falls(values: pl.Series) -> bool:
+    return bool((values.diff().drop_nulls() <= 0).all())
+
+
+def _pairs(names: list[str], texts: list[str]) -> list[str]:
+    return [f"{name}: {text}" for name, text in zip(names, texts, strict=True)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 from great_tables import GT
 
+from patternbook.analysis.classification import Confusion
+from patternbook.analysis.intent import Terms
 from patternbook.analysis.propensity import Forecast
 from patternbook.cutoffs import Cutoffs
 from patternbook.formats import Formats
@@ -58,3 +60,87 @@ def groups(found: pl.DataFrame, formats: Formats) -> GT:
     }
     note = "Groups as of the cutoff. A group in which too few buy for the smallest group that is published is left out."
     return table("propensity-groups", shown, columns, formats, note)
+
+
+def tiers(found: pl.DataFrame, at: Terms, source: str, formats: Formats) -> GT:
+    """Tiers of intent: how they did in the test period, when they buy, and how many there are now."""
+    window = [
+        None if start is None else f"{formats.value(round(start), 'count')} to {formats.value(round(end), 'days')}"
+        for start, end in found.select("days_from", "days_to").iter_rows()
+    ]
+    shown = found.with_columns(pl.Series("window", window, dtype=pl.String))
+    columns = {
+        "tier": Column("Intent"),
+        "customers": Column("Customers in the test", "count"),
+        "expected": Column("Expected to buy", "share"),
+        **_with_ends("observed", "Bought", "share"),
+        "profit": Column("Profit a contact, expected", "currency"),
+        "window": Column("Buyers bought within", align="right"),
+        "customers_now": Column("Customers now", "count"),
+    }
+    note = (
+        f"Assumed: a contact costs {formats.money(at.contact_cost)}, {formats.share(at.incremental_share)} of the "
+        f"purchases of contacted customers would not have happened otherwise ({source}). Margin of what a buyer "
+        f"spends, from the calibration period: {formats.money(at.value)}. High: a contact is expected to bring "
+        "twice its cost; medium: its cost; low: less. Bought within: the middle half of the tier's buyers, "
+        "calibration period."
+    )
+    return table("propensity-tiers", shown, columns, formats, note)
+
+
+def contacted(found: Confusion, at: Terms, minimum_group: int, formats: Formats) -> GT:
+    """Forecast against outcome at the threshold of profit."""
+    counts = [(found.true_positive, found.false_positive), (found.false_negative, found.true_negative)]
+    kept = [[n if n == 0 or n >= minimum_group else None for n in row] for row in counts]
+    shown = pl.DataFrame(
+        {
+            "forecast": ["worth a contact", "not worth a contact"],
+            "bought": [row[0] for row in kept],
+            "others": [row[1] for row in kept],
+        },
+        schema={"forecast": pl.String, "bought": pl.Int64, "others": pl.Int64},
+    )
+    columns = {
+        "forecast": Column("Forecast"),
+        "bought": Column("Bought", "count"),
+        "others": Column("Did not buy", "count"),
+    }
+    note = None
+    if found.precision and found.recall:
+        note = (
+            f"Worth a contact from a probability of {formats.share(at.threshold)} on. Of those, "
+            f"{formats.share(found.precision.value, found.precision.interval)} bought; of all buyers, "
+            f"{formats.share(found.recall.value, found.recall.interval)} were among them."
+        )
+    return table("propensity-contacted", shown, columns, formats, note)
+
+
+def policies(found: pl.DataFrame, formats: Formats) -> GT:
+    """Profit in the test period by who is contacted."""
+    columns = {
+        "policy": Column("Contacted"),
+        "customers": Column("Customers", "count"),
+        **_with_ends("profit", "Profit", "currency"),
+    }
+    note = "As the customers of the test period did spend; the share of it that a contact causes is assumed."
+    return table("propensity-policies", found, columns, formats, note)
+
+
+def audit(found: pl.DataFrame, formats: Formats) -> GT:
+    """The columns that alone tell most, and why each may be known."""
+    columns = {
+        "feature": Column("Column"),
+        **_with_ends("auc", "ROC-AUC alone", "number"),
+        "why": Column("Known at the cutoff because it is"),
+    }
+    return table("propensity-audit", found, columns, formats)
+
+
+def next_category(found: pl.DataFrame, formats: Formats) -> GT:
+    """How often the next category is foretold."""
+    columns = {
+        "method": Column("Method"),
+        "hit_rate": Column("Right", "share", ("low", "high")),
+        "buyers": Column("Buyers", "count"),
+    }
+    return table("propensity-category", found, columns, formats)
