@@ -227,6 +227,38 @@ def compare(
 
 
 @app.command()
+def score(
+    run: RunName,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|CUTOFF",
+            help="A CSV or Parquet file with the columns of marts/features.parquet, or the first day not looked at.",
+            show_default=False,
+        ),
+    ],
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write, .csv or .parquet.")
+    ] = None,
+) -> None:
+    """Score customers with the run's saved forecast: probability, score, tier, confidence and reasons.
+
+    Without --out, data/runs/<run>/customer/scores_<cutoff or file>.csv. Results by customer are never published.
+    """
+    from patternbook.scores import score as score_customers
+
+    scores, target = score_customers(run, what, out_file)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("tier", "customers", "expected buyers"):
+        table.add_column(heading, justify="left" if heading == "tier" else "right")
+    for tier in ("high", "medium", "low"):
+        inside = scores.filter(scores["tier"] == tier)["probability"]
+        table.add_row(tier, f"{len(inside):,}", f"{inside.sum():,.1f}")
+    out.print(table)
+    out.print(f"wrote {_near(target)}", markup=False)
+
+
+@app.command()
 def clean(
     run: RunName, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")] = False
 ) -> None:

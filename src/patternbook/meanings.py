@@ -579,6 +579,24 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "odds": Meaning("factor on the odds to buy: exponential of the mean contribution", "factor"),
         },
     ),
+    "propensity.drift": ResultTable(
+        "one row a rate of customers seen in the last 30 days, at the training cutoffs and at the end of the data",
+        {
+            "rate": Meaning("what is counted; purchases are those of the test period, against their forecast"),
+            "before": Meaning("its value at the training cutoffs (purchases: buyers expected)", "number"),
+            "now": Meaning("its value at the end of the data (purchases: buyers)", "number"),
+            "change": Meaning("now ÷ before", "factor"),
+            "low": Meaning("lower end of its interval, 95% for all rows together", "factor"),
+            "high": Meaning("upper end of its interval, 95% for all rows together", "factor"),
+        },
+    ),
+    "propensity.stability": ResultTable(
+        "one row a column, customers seen in the last 30 days; the largest shift first",
+        {
+            "feature": Meaning("the column"),
+            "psi": Meaning("population stability index from the training cutoffs to the end of the data", "number"),
+        },
+    ),
     "propensity.importance": ResultTable(
         "one row a column of the model, the most important first",
         {

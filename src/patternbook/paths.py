@@ -154,6 +154,11 @@ class RunPaths:
         return self.by_customer / f"{name}.parquet"
 
     @property
+    def model(self) -> Path:
+        """Folder of the trained forecast of purchases."""
+        return self.home / "model"
+
+    @property
     def manifest(self) -> Path:
         """The run's manifest; written last."""
         return self.home / "manifest.json"

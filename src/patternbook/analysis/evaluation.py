@@ -52,7 +52,9 @@ def evaluate(labels: Flags, probabilities: Mapping[str, Floats], model: str, bes
     methods: dict[str, dict[str, Estimate]] = {name: {} for name in probabilities}
     for key, values in drawn.items():
         name, score = key.rsplit("/", 1)
-        methods[name][score] = percentiles(values, n)
+        found = percentiles(values, n)
+        constant = found.low == found.high  # who treats everybody alike has an area of ½ and a lift of 1, by definition
+        methods[name][score] = found._replace(low=None, high=None) if constant else found
     for name, values in probabilities.items():
         methods[name]["calibration_error"] = classification.calibration_error(labels, values)
     gains = {score: percentiles(drawn[f"{model}/{score}"] - drawn[f"{best}/{score}"], n) for score in GAINS}

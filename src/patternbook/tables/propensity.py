@@ -144,3 +144,18 @@ def next_category(found: pl.DataFrame, formats: Formats) -> GT:
         "buyers": Column("Buyers", "count"),
     }
     return table("propensity-category", found, columns, formats)
+
+
+def drift(rates: pl.DataFrame, formats: Formats) -> GT:
+    """How customers behaved when the forecast was learned, and how they do now."""
+    columns = {
+        "rate": Column("Rate"),
+        "before": Column("Before", "number"),
+        "now": Column("Now", "number"),
+        "change": Column("Now ÷ before", "factor", ("low", "high")),
+    }
+    note = (
+        "Customers seen in the last 30 days before the training cutoffs, and before the end of the data. Purchases: "
+        "expected and actual buyers of the test period. Intervals hold all rows together (95%, Bonferroni)."
+    )
+    return table("propensity-drift", rates, columns, formats, note)

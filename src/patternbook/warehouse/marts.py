@@ -166,6 +166,32 @@ def _write_at_cutoffs(engine: Engine, names: list[str], scratch: Path, params: P
         check_contract(engine, MARTS[name])
 
 
+def features_at(params: Params, cutoff: date) -> pl.DataFrame:
+    """The mart `features` as of one more cutoff, from the events of the run.
+
+    Raises UserError where the run has no events, or the cutoff lies outside of them.
+    """
+    paths = RunPaths.of(params.run)
+    if not paths.mart("daily").exists() or not event_files(paths):
+        raise UserError(f"run {params.run!r} has no events yet; `patternbook run {params.file}` reads them")
+    days = pl.read_parquet(paths.mart("daily"), columns=["day"])["day"]
+    first, last = days.min(), days.max()
+    if not first < cutoff <= last + timedelta(days=1):  # type: ignore[operator]
+        raise UserError(
+            f"cutoff {cutoff}: lies outside the data of run {params.run!r}; choose a day from "
+            f"{first + timedelta(days=1)} to {last + timedelta(days=1)}"  # type: ignore[operator]
+        )
+    scratch = paths.scratch / "score"
+    try:
+        with DuckEngine(params.engine, scratch) as engine:
+            _open_events(engine, paths, filter_condition(params))
+            _write_calendar(engine, scratch, params.report.time_zone)
+            open_cutoff(engine, cutoff, 0, params.report.time_zone)
+            return engine.frame(_sql("features"))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def open_cutoff(engine: Engine, cutoff: date | None, horizon: int, time_zone: str) -> None:
     """The views `cutoff` (one row), `past` and `future`: events before its local midnight, and of `horizon` days on.
 
