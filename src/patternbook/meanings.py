@@ -1033,6 +1033,24 @@ CUSTOMER_TABLES: dict[str, ResultTable] = {
             **_value_columns(60),
         },
     ),
+    "propensity": ResultTable(
+        "one row a customer known at the end of the data, the likeliest to buy first",
+        {
+            "customer_id": Meaning("the customer"),
+            "probability": Meaning("probability to buy within propensity.horizon_days", "share"),
+            "score": Meaning("0 to 100: percentile of the probability among customers of the test", "count"),
+            "tier": Meaning("high (a contact is expected to bring twice its cost), medium (its cost) or low"),
+            "confidence": Meaning(
+                "A: the forecast held in the test for such probabilities, and the customer is like those that it was "
+                "learned from; B: one of the two; C: none"
+            ),
+            **{
+                f"reason_{place}": Meaning("what moves the forecast, + towards a purchase, − away from it; by size")
+                for place in (1, 2, 3)
+            },
+            "next_category": Meaning("likeliest top category of the next purchase, of those worth a contact"),
+        },
+    ),
     "recommendations": ResultTable(
         "one row a customer and a product to show them, the ten best that they have not bought",
         {
