@@ -15,7 +15,6 @@ from scipy.special import logit
 from patternbook.analysis import (
     classification,
     drift,
-    evaluation,
     explanation,
     intent,
     leaks,
@@ -358,7 +357,7 @@ def test_trees_reach_the_published_level_on_online_shoppers() -> None:
     file = Path(__file__).parents[3] / "shared" / "data" / "online_shoppers_intention.csv"
     if not file.exists():
         pytest.skip("online_shoppers_intention.csv is not in ../shared/data: see data/README.md for where to get it")
-    rows = pl.read_csv(file)
+    rows = pl.read_csv(file, infer_schema_length=None)
     labels = rows["Revenue"].cast(pl.String).str.to_uppercase().eq("TRUE").to_numpy()
     known = rows.drop("Revenue").with_columns(pl.col(pl.String).rank("dense"), pl.col(pl.Boolean).cast(pl.Int8))
     x, found = known.cast(pl.Float64).to_numpy(), np.zeros(len(labels))
