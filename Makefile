@@ -27,10 +27,11 @@ lint: $(READY)  ## Check style, types, and that notebooks hold no outputs
 	@$(PY) -m mypy
 	@$(VENV)/bin/nbstripout --keep-id --verify notebooks/*.ipynb
 
-bench: $(READY)  ## Measure compaction and baskets against a plain scan, and customer models against the package lifetimes
+bench: $(READY)  ## Measure compaction, baskets, customer models and scoring
 	@$(PY) tests/benchmarks/compaction.py
 	@$(PY) tests/benchmarks/basket.py
 	@$(PY) tests/benchmarks/lifetime.py
+	@$(PY) tests/benchmarks/scoring.py
 
 coverage: $(READY)  ## Measure how often each kind of interval holds the truth
 	@$(PY) tests/benchmarks/coverage.py

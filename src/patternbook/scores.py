@@ -90,7 +90,7 @@ def read_features(file: Path) -> pl.DataFrame:
         raise UserError(f"{file}: holds no customer")
     for column in FEATURES.columns:
         given = frame[column.name]
-        typed = given.cast(TYPES[column.type], strict=False)
+        typed = _typed(given, TYPES[column.type])
         lost = typed.is_null() & given.is_not_null() & (given.cast(pl.String, strict=False) != "")
         if lost.any():
             row = int(lost.arg_true()[0])
@@ -102,3 +102,10 @@ def read_features(file: Path) -> pl.DataFrame:
             raise UserError(f"{file}, row {row + 1}: column {column.name!r} is empty")
         frame = frame.with_columns(typed.alias(column.name))
     return frame.select(wanted)
+
+
+def _typed(given: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Values as `kind`, null where they are not."""
+    if kind == pl.Date and given.dtype == pl.String:
+        return given.str.to_date("%Y-%m-%d", strict=False)
+    return given.cast(kind, strict=False)

@@ -10,7 +10,7 @@ from patternbook.analysis import classification, predictors
 from patternbook.analysis.classification import Flags
 from patternbook.analysis.intervals import Estimate, Floats
 from patternbook.analysis.predictors import PREDICTORS
-from patternbook.analysis.propensity import Forecast, Panels
+from patternbook.analysis.propensity import Forecast, Panels, grown
 from patternbook.errors import UserError
 from patternbook.formats import Formats
 
@@ -72,9 +72,7 @@ def shuffled(panels: Panels, forecast: Forecast) -> Estimate:
     for seed in range(SHUFFLES):
         rng = np.random.default_rng(seed)
         labels = rng.permutation(known)
-        booster = classification.grow(
-            x[chosen], labels[chosen], predictors.COLUMNS, categorical=predictors.NAMES, rounds=min(rounds, 50)
-        )
+        booster = grown(x[chosen], labels[chosen], rounds=min(rounds, 50))
         areas.append(classification.auc(forecast.labels, classification.log_odds(booster, panels.test.x)).value)
     mean, error = float(np.mean(areas)), float(np.std(areas, ddof=1) / np.sqrt(SHUFFLES))
     half = float(t.ppf((1 + SURE) / 2, SHUFFLES - 1)) * error

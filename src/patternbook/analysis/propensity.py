@@ -30,6 +30,10 @@ MODEL = "trees (LightGBM)"
 RFM = "logistic regression on RFM"
 SEEN, ORDERED, BASE = "last visit", "last order", "base rate"
 DRAWN = 2**32
+TREES: dict[str, Any] = {
+    "num_leaves": 15,
+    "learning_rate": 0.08,
+}  # as good as twice the leaves, explained twice as fast
 LABELS: dict[str, tuple[str, str, Any]] = {  # finding: label, score, unit
     "auc": ("ROC-AUC of the forecast of purchases", "auc", "number"),
     "pr_auc": ("PR-AUC of the forecast of purchases", "pr_auc", "number"),
@@ -125,13 +129,20 @@ class Model:
         return self.calibrator.probability(classification.log_odds(self.booster, x))
 
 
+def grown(
+    x: Floats, labels: Flags, later: tuple[Floats, Flags] | None = None, rounds: int = classification.MOST_ROUNDS
+) -> Booster:
+    """The trees of this forecast; see `classification.grow`."""
+    return classification.grow(
+        x, labels, predictors.COLUMNS, later, categorical=predictors.NAMES, rounds=rounds, **TREES
+    )
+
+
 def fit(given: Panels, horizon: int) -> Model:
     """Trees from the training panels; how many, and their calibration, from the later one."""
     x, labels = given.learned(horizon)
     later = given.calibration.bought(horizon)
-    booster = classification.grow(
-        x, labels, predictors.COLUMNS, (given.calibration.x, later), categorical=predictors.NAMES
-    )
+    booster = grown(x, labels, (given.calibration.x, later))
     calibrator = classification.calibrate(classification.log_odds(booster, given.calibration.x), later)
     return Model(horizon, booster, calibrator)
 
@@ -346,13 +357,7 @@ def learning(given: Panels, one: Forecast, minimum_buyers: int) -> pl.DataFrame:
         if part == 1.0:
             probability = one.probability
         else:
-            booster = classification.grow(
-                x[chosen],
-                labels[chosen],
-                predictors.COLUMNS,
-                (given.calibration.x, later),
-                categorical=predictors.NAMES,
-            )
+            booster = grown(x[chosen], labels[chosen], (given.calibration.x, later))
             probability = classification.log_odds(booster, given.test.x)
         area = classification.auc(one.labels, probability)
         gain = classification.auc_difference(one.labels, one.probability, probability)
