@@ -227,6 +227,8 @@ RESULT_TABLES: dict[str, ResultTable] = {
     "churn.reliability": ResultTable(
         "one row a group of customers with like forecasts, in the tested period",
         {
+            "lowest": Meaning("lowest probability in it", "share"),
+            "highest": Meaning("highest probability in it", "share"),
             "customers": Meaning("customers in it", "count"),
             "expected": Meaning("mean probability that was forecast", "share"),
             "observed": Meaning("share who had left", "share"),
