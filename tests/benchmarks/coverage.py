@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from patternbook.analysis import (
@@ -138,6 +139,21 @@ def session_share_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         rows = test_sessions.visits(rng, n, 0.2)
         found = shares(rows["buying"].to_numpy()[:, None], rows["sessions"].to_numpy()[:, None])
         return bool(found.low[0] <= 0.2 <= found.high[0])
+
+
+APART, BUYERS = 1.0, 0.06  # scores of buyers lie one standard deviation above those of others
+
+
+def ranking_is_covered(n: int, score: str) -> Callable[[np.random.Generator], bool]:
+    """Area under the ROC curve, or lift of the highest 5 %, of normal scores."""
+    cut = brentq(lambda at: BUYERS * norm.sf(at - APART) + (1 - BUYERS) * norm.sf(at) - 0.05, -5, 8)
+    truth = {"auc": norm.cdf(APART / np.sqrt(2)), "lift_0.05": norm.sf(cut - APART) / 0.05}[score]
+
+    def covered(rng: np.random.Generator) -> bool:
+        labels = rng.random(n) < BUYERS
+        ranking = classification.Ranking(labels, rng.normal(APART * labels))
+        drawn = classification.replicated(lambda weights: ranking.summary(weights, (0.05,)), n)
+        return _estimate_holds(float(truth), classification.percentiles(drawn[score], n))
 
     return covered
 
@@ -266,6 +282,16 @@ def correlation_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         before = rng.standard_normal(n)
         return _estimate_holds(0.6, cuped_correlation(0.6 * before + 0.8 * rng.standard_normal(n), before))
 
+
+def gain_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
+    """Gain in area over a score with noise added, on the same customers."""
+    truth = float(norm.cdf(APART / np.sqrt(2)) - norm.cdf(APART / 2))
+
+    def covered(rng: np.random.Generator) -> bool:
+        labels = rng.random(n) < BUYERS
+        scores = rng.normal(APART * labels)
+        return _estimate_holds(truth, classification.auc_difference(labels, scores, scores + rng.normal(size=n)))
+
     return covered
 
 
@@ -334,6 +360,10 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"hit rate of recommendations, {n:,} customers", hit_rate_is_covered(n)
     yield "attach rate of a bundle, 200 customers", bundle_is_covered(200, 0)
     yield "expected margin of a bundle, 200 customers", bundle_is_covered(200, 1)
+    for n in (500, 2000):
+        yield f"gain in AUC, {n:,} customers", gain_is_covered(n)
+        yield f"AUC by bootstrap, {n:,} customers", ranking_is_covered(n, "auc")
+        yield f"lift of the highest 5 %, {n:,} customers", ranking_is_covered(n, "lift_0.05")
 
 
 def main() -> None:
