@@ -282,6 +282,8 @@ def correlation_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         before = rng.standard_normal(n)
         return _estimate_holds(0.6, cuped_correlation(0.6 * before + 0.8 * rng.standard_normal(n), before))
 
+    return covered
+
 
 def gain_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
     """Gain in area over a score with noise added, on the same customers."""
