@@ -140,6 +140,8 @@ def session_share_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         found = shares(rows["buying"].to_numpy()[:, None], rows["sessions"].to_numpy()[:, None])
         return bool(found.low[0] <= 0.2 <= found.high[0])
 
+    return covered
+
 
 APART, BUYERS = 1.0, 0.06  # scores of buyers lie one standard deviation above those of others
 
@@ -241,6 +243,8 @@ def second_purchase_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         )
         return isinstance(found, retention.Waiting) and _estimate_holds(truth, retention.within(found, 90))
 
+    return covered
+
 
 def effect_is_covered(n: int, metric: int, column: str, truth: float) -> Callable[[np.random.Generator], bool]:
     """An arm that adds 1 to a mean spend of 26 and leaves revenue an order at 30."""
@@ -275,6 +279,8 @@ def sensitivity_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
         odd = found.filter(pl.col("customer_id") % 2 == 1).with_columns(segment=pl.lit("odd"))
         row = behaviour.by_segment(found, odd.select("customer_id", "segment"), 10).row(0, named=True)
         return _within(0.15, (row["discount_sensitivity_low"], row["discount_sensitivity_high"]))
+
+    return covered
 
 
 def correlation_is_covered(n: int) -> Callable[[np.random.Generator], bool]:
