@@ -98,6 +98,12 @@ def test_names_are_shown_as_they_are() -> None:
     assert "<b>mail" not in tables.readout(READ.effects, READ.arms, US).as_raw_html()
 
 
+def test_a_tiny_p_value_is_not_written_as_zero() -> None:
+    sure = READ.effects.with_columns(p_adjusted=pl.lit(1e-12))
+    text = re.sub(r"<[^>]*>", " ", tables.readout(sure, READ.arms, US).as_raw_html())
+    assert text.count("&lt; 0.001") == sure.height
+
+
 def test_an_effect_is_coloured_only_where_it_is_clear() -> None:
     sure = READ.effects.head(1).with_columns(p_adjusted=pl.lit(0.001), relative=pl.lit(0.2))
     doubtful = sure.with_columns(p_adjusted=pl.lit(0.3))

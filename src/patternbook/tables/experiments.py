@@ -71,8 +71,11 @@ def readout(effects: pl.DataFrame, arms: pl.DataFrame, formats: Formats) -> GT:
         f"{formats.value(low, 'number')} to {formats.value(high, 'number')}"
         for low, high in effects.select("always_low", "always_high").iter_rows()
     ]
+    p_values = [formats.p_value(p).removeprefix("p ").removeprefix("= ") for p in effects["p_adjusted"]]
     shown = effects.with_columns(
-        pl.concat_str([*told, "metric"], separator=": ").alias("what"), pl.Series("always", always, dtype=pl.String)
+        pl.concat_str([*told, "metric"], separator=": ").alias("what"),
+        pl.Series("always", always, dtype=pl.String),
+        pl.Series("corrected", p_values, dtype=pl.String),
     )
     columns = {
         "what": Column("Metric"),
@@ -80,7 +83,7 @@ def readout(effects: pl.DataFrame, arms: pl.DataFrame, formats: Formats) -> GT:
         "difference": Column("Difference", "number", ("difference_low", "difference_high")),
         "cuped": Column("With CUPED", "number", ("cuped_low", "cuped_high")),
         "always": Column("Always valid", align="right"),
-        "p_adjusted": Column("p", "number"),
+        "corrected": Column("p", align="right"),
     }
     if effects["cuped"].null_count() == effects.height:
         del columns["cuped"]
