@@ -372,6 +372,15 @@ def test_parts_that_the_data_do_not_allow_say_why() -> None:
     assert all(isinstance(one, LeftOut) and one.reason.endswith(".") for one in reasons)
 
 
+def test_actions_left_out_for_one_reason_are_named_together() -> None:
+    cases = {"win_back": LeftOut("Why."), "bundle": LeftOut("Why."), "onboarding": case(), "cross_sell": LeftOut("No.")}
+    labels = roi.LABELS
+    assert roi.left_out(cases) == (
+        f"Left out: {labels['win_back']}; {labels['bundle']}. Why. Left out: {labels['cross_sell']}. No."
+    )
+    assert not roi.left_out({"onboarding": case()})
+
+
 def test_an_unknown_segment_is_named() -> None:
     with pytest.raises(UserError, match=r"roi\.segment.*'Nobody'.*Champions"):
         audiences.members_of(log(), "Nobody", RULES, 50)

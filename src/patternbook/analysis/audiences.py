@@ -188,8 +188,9 @@ def audience(action: str, members: Members, log: Log, horizon: int, minimum: int
     last = log.period.last
     windows = min(WINDOWS, log.period.days // horizon - 1)
     if windows < 1:
+        covered = f"{log.period.days} day{'s' if log.period.days > 1 else ''}"
         return LeftOut(
-            f"The data cover {log.period.days} days: too few to see who would have been contacted {horizon} days "
+            f"The data cover {covered}: too few to see who would have been contacted {horizon} days "
             "(`roi.horizon_days`) before their end, and what they did without it."
         )
     now, earlier = members(last), members(last - timedelta(days=WEEK))

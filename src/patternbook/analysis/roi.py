@@ -610,9 +610,12 @@ def answer(simulated: Simulated | LeftOut, actions: pl.DataFrame | None, formats
 
 
 def left_out(cases: Mapping[str, Case | LeftOut]) -> str:
-    """Which actions are left out, and why; empty where none is."""
-    missing = [f"{LABELS[name]}: {one.reason}" for name, one in cases.items() if isinstance(one, LeftOut)]
-    return f"Left out. {' '.join(missing)}" if missing else ""
+    """Which actions are left out, and why, a sentence a reason; empty where none is."""
+    reasons: dict[str, list[str]] = {}
+    for name, one in cases.items():
+        if isinstance(one, LeftOut):
+            reasons.setdefault(one.reason, []).append(LABELS[name])
+    return " ".join(f"Left out: {'; '.join(names)}. {reason}" for reason, names in reasons.items())
 
 
 def _expected(simulated: Simulated, formats: Formats) -> str:
