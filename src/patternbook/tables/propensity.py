@@ -71,11 +71,11 @@ def tiers(found: pl.DataFrame, at: Terms, source: str, formats: Formats) -> GT:
     shown = found.with_columns(pl.Series("window", window, dtype=pl.String))
     columns = {
         "tier": Column("Intent"),
-        "customers": Column("Customers in the test", "count"),
+        "customers": Column("In the test", "count"),
         "expected": Column("Expected to buy", "share"),
         **_with_ends("observed", "Bought", "share"),
-        "profit": Column("Profit a contact, expected", "currency"),
-        "window": Column("Buyers bought within", align="right"),
+        "profit": Column("Expected profit a contact", "currency"),
+        "window": Column("Bought within", align="right"),
         "customers_now": Column("Customers now", "count"),
     }
     note = (
