@@ -1,4 +1,4 @@
--- Notices and tabs, in both renderers. Before Quarto reads the document (pre-ast): without Bootstrap, which would bring
+-- Notices, tabs and details, in both renderers. Before Quarto reads the document (pre-ast): without Bootstrap, which would bring
 -- web fonts, it draws callouts as plain quotations.
 
 local is_html = FORMAT:match("html") ~= nil
@@ -53,4 +53,18 @@ local function tabset(div)
   return pandoc.Div(blocks, { class = "tabs" })
 end
 
-return { { Div = function(div) return callout(div) or tabset(div) end } }
+-- Details: folded on screen, left out on paper, gone where the run has none. A chart is drawn to its width when seen.
+local function more(div)
+  if not div.classes:includes("more") then return nil end
+  if not is_html or #div.content == 0 then return pandoc.Blocks({}) end
+  local blocks = pandoc.Blocks({
+    raw("<details class=\"more\" ontoggle=\"window.dispatchEvent(new Event('resize'))\"><summary>"),
+    pandoc.Plain(pandoc.Inlines(div.attributes.title or "More")),
+    raw("</summary>"),
+  })
+  blocks:extend(div.content)
+  blocks:insert(raw("</details>"))
+  return blocks
+end
+
+return { { Div = function(div) return callout(div) or tabset(div) or more(div) end } }

@@ -31,7 +31,7 @@ def opened(browser: Browser, report: Report, said: list[str] | None = None, **op
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
     page.goto(report.rendered.html.as_uri())
-    page.wait_for_selector(".plot .main-svg")
+    page.wait_for_selector(".plot .main-svg", state="attached")
     return page
 
 
