@@ -17,6 +17,7 @@ Unit = Literal["count", "share", "factor", "number", "currency", "days", "months
 MISSING = "—"
 MINUS = "−"
 MAX_DECIMALS = 6
+ROUNDING = 1e-12  # relative; an interval no wider than that is the rounding of floats
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,8 @@ def _decimals_for_digits(value: Any, digits: int) -> int:
 
 def _decimals_of_interval(low: float, high: float) -> int:
     """Decimals that the half-width deserves; up to two more where an end that is not zero would read as zero."""
-    decimals = _decimals_of_error((high - low) / 2)
+    width = high - low if high - low > ROUNDING * max(abs(low), abs(high)) else 0.0
+    decimals = _decimals_of_error(width / 2)
     vanishing = [_decimals_for_digits(end, 1) for end in (low, high) if end and round(end, decimals) == 0]
     return max(decimals, min(max(vanishing, default=0), decimals + 2))
 
