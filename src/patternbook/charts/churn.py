@@ -9,7 +9,7 @@ from patternbook import theme
 from patternbook.analysis.leaving import Forecast
 from patternbook.analysis.risk import LEVELS
 from patternbook.analysis.survival import Curves
-from patternbook.charts import drawing
+from patternbook.charts import calibration, drawing
 from patternbook.formats import Formats
 from patternbook.markup import in_chart
 
@@ -51,44 +51,18 @@ def reliability(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go
     """Outcome against forecast in groups of equal size: on the line, a forecast is to be taken at its word."""
     tested = forecast.tested
     assert tested is not None
-    figure = go.Figure(
-        [
-            go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": theme.MUTED, "dash": "dot"}, hoverinfo="skip"),
-            go.Scatter(
-                x=table["expected"].to_list(),
-                y=table["observed"].to_list(),
-                mode="markers",
-                marker={"color": theme.BLUE, "size": 9},
-                error_y={
-                    "array": (table["high"] - table["observed"]).to_list(),
-                    "arrayminus": (table["observed"] - table["low"]).to_list(),
-                    "color": theme.BLUE,
-                    "thickness": 1.5,
-                    "width": 0,
-                },
-                hovertext=[
-                    f"forecast {formats.share(row['expected'])}, left "
-                    f"{formats.share(row['observed'], (row['low'], row['high']))} of {formats.count(row['customers'])}"
-                    for row in table.iter_rows(named=True)
-                ],
-                hoverinfo="text",
-            ),
-        ]
-    )
-    at = [0, 0.25, 0.5, 0.75, 1]
-    texts = [formats.compact(value, "share") for value in at]
-    figure.update_xaxes(
-        range=[-0.02, 1.02], tickvals=at, ticktext=texts, showgrid=False, title=drawing.axis_title("Forecast")
-    )
-    figure.update_yaxes(range=[-0.02, 1.02], tickvals=at, ticktext=texts)
-    within = table.filter(pl.col("expected").is_between("low", "high")).height
+    hover = [
+        f"forecast {formats.share(row['expected'])}, left "
+        f"{formats.share(row['observed'], (row['low'], row['high']))} of {formats.count(row['customers'])}"
+        for row in table.iter_rows(named=True)
+    ]
     spoken = [
         f"forecast {formats.share(row['expected'])}, outcome {formats.share(row['observed'])}"
         for row in table.iter_rows(named=True)
     ]
     return drawing.finished(
-        figure,
-        f"In {within} of {table.height} groups the forecast lies within the interval of what happened",
+        calibration.reliability(table, hover, formats),
+        calibration.title(table),
         f"Share that had left {forecast.horizon} days after {formats.date(tested.cutoff)}, with 95% interval, by the "
         f"forecast made on that day; n = {formats.count(len(tested.left))} customers",
         height=SQUARE,

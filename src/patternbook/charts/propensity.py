@@ -10,7 +10,7 @@ import polars as pl
 from patternbook import theme
 from patternbook.analysis.predictors import PREDICTORS
 from patternbook.analysis.propensity import MODEL, Forecast
-from patternbook.charts import drawing
+from patternbook.charts import calibration, drawing
 from patternbook.formats import Formats
 
 PLOT = 280  # pixels high
@@ -59,49 +59,18 @@ def gains(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go.Figur
 
 def reliability(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go.Figure:
     """Forecast against what happened, with intervals; on the diagonal they agree."""
-    top = 1.06 * max(drawing.top(table[name]) for name in ("expected", "high"))
     spoken = [
         f"forecast {formats.share(expected)}, bought {formats.share(observed, (low, high))}"
         for expected, observed, low, high in table.select("expected", "observed", "low", "high").iter_rows()
     ]
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=[0, top],
-                y=[0, top],
-                mode="lines",
-                line={"color": theme.MUTED, "dash": "dot"},
-                hoverinfo="skip",
-            ),
-            go.Scatter(
-                x=table["expected"].to_list(),
-                y=table["observed"].to_list(),
-                mode="markers",
-                marker={"color": theme.BLUE, "size": 9},
-                error_y={
-                    "array": (table["high"] - table["observed"]).to_list(),
-                    "arrayminus": (table["observed"] - table["low"]).to_list(),
-                    "color": theme.BLUE,
-                    "thickness": 1.5,
-                    "width": 0,
-                },
-                hovertext=[
-                    f"{formats.count(customers)} customers: {text}"
-                    for customers, text in zip(table["customers"], spoken, strict=True)
-                ],
-                hoverinfo="text",
-            ),
-        ]
-    )
-    values, texts = drawing.ticks(top, "share", formats)
-    figure.update_xaxes(range=[0, top], tickvals=values, ticktext=texts, showgrid=False)
-    figure.update_xaxes(title=drawing.axis_title("forecast probability"))
-    figure.update_yaxes(range=[0, top], tickvals=values, ticktext=texts)
-    within = table.filter(pl.col("expected").is_between("low", "high")).height
+    hover = [
+        f"{formats.count(customers)} customers: {text}"
+        for customers, text in zip(table["customers"], spoken, strict=True)
+    ]
     off = forecast.evaluation.of_model["calibration_error"]
     return drawing.finished(
-        figure,
-        f"In {within} of {table.height} groups the forecast lies within the interval of what happened",
+        calibration.reliability(table, hover, formats),
+        calibration.title(table),
         f"Share who bought within {forecast.horizon} days, with 95% interval, by forecast probability; groups of alike "
         f"many expected buyers. Calibration error {formats.share(off.value, off.interval)}",
         height=PLOT,
