@@ -13,7 +13,7 @@ from patternbook.formats import Formats
 
 
 def reliability(table: pl.DataFrame, hover: Sequence[str], formats: Formats) -> go.Figure:
-    """Dots with intervals, one a row of `table` (expected, observed, low, high); the diagonal is a forecast come true."""
+    """Dots with intervals, one a row of `table` (expected, observed, low, high); on the diagonal they agree."""
     top = 1.06 * max(drawing.top(table[name]) for name in ("expected", "high"))
     figure = go.Figure(
         [
