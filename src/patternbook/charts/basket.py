@@ -195,7 +195,7 @@ def lift_against_support(pairs: Pairs, names: pl.DataFrame, formats: Formats) ->
     held_up = pairs.kept.height
     shown = sum(len(trace.x) for trace in figure.data)
     sampled = f"; {formats.count(shown)} of {formats.count(table.height)} drawn" if shown < table.height else ""
-    blue = f'<span style="color:{theme.BLUE}"><b>blue</b></span>'
+    blue = drawing.coloured("blue", theme.BLUE)
     return drawing.finished(
         figure,
         f"{formats.count(held_up)} of {formats.count(pairs.tested)} pairs of {many} hold up",

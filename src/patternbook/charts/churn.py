@@ -81,7 +81,7 @@ def curves(found: Curves, formats: Formats) -> go.Figure:
     for (group,), own in shown.group_by("group", maintain_order=True):
         colour = theme.SERIES[len(names)]
         name = str(group)
-        names.append(f'<span style="color:{colour}"><b>{drawing.short(name)}</b></span>')
+        names.append(drawing.coloured(drawing.short(name), colour))
         last = own.row(-1, named=True)
         ends.append((name, f"{formats.share(last['share'])} after {last['days']} days"))
         drawing.band(figure, own, "days", colour, shape="hv")

@@ -47,8 +47,8 @@ def detectable(table: pl.DataFrame, planned: Plan, formats: Formats) -> go.Figur
         range=[0, 1.02 * last["weeks"]],
         showgrid=False,
     )
-    blue = f'<span style="color:{theme.BLUE}"><b>As it is</b></span>'
-    orange = f'<span style="color:{theme.ORANGE}"><b>with CUPED</b></span>'
+    blue = drawing.coloured("As it is", theme.BLUE)
+    orange = drawing.coloured("with CUPED", theme.ORANGE)
     named = blue if last["cuped"] is None else f"{blue} and {orange}"
     return drawing.finished(
         figure,

@@ -42,8 +42,7 @@ def gains(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go.Figur
     figure.update_yaxes(range=[0, 1.02], tickvals=QUARTERS, ticktext=texts)
     tenth = {name: formats.share(float(table[name][10])) for name in (MODEL, best)}
     orange, blue = (
-        f'<span style="color:{colour}"><b>{name}</b></span>'
-        for name, colour in (("The forecast", theme.ORANGE), (best, theme.BLUE))
+        drawing.coloured(name, colour) for name, colour in (("The forecast", theme.ORANGE), (best, theme.BLUE))
     )
     return drawing.finished(
         figure,

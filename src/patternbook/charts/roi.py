@@ -31,7 +31,7 @@ def actions(table: pl.DataFrame, formats: Formats) -> go.Figure:
     figure.update_xaxes(visible=False, range=[min(ends) - 0.05 * width, max(ends) + 0.05 * width])
     figure.add_vline(x=0, line={"color": theme.RULE})
     drawing.labels_at_left(figure)
-    marks = ", ".join(f'<span style="color:{colour}"><b>{name}</b></span>' for name, colour in COLOURS.items())
+    marks = ", ".join(drawing.coloured(name, colour) for name, colour in COLOURS.items())
     best = table.row(0, named=True)
     return drawing.finished(
         figure,

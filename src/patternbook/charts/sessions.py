@@ -105,8 +105,8 @@ def groups(found: Groups, overall: Sessions, formats: Formats) -> go.Figure:
         if differing
         else "No group of sessions differs reliably in conversion",
         "Sessions with a purchase, with 95% intervals; reliably "
-        f'<span style="color:{theme.GREEN}"><b>above</b></span> or '
-        f'<span style="color:{theme.RED}"><b>below</b></span> the other groups; dotted: all sessions',
+        f"{drawing.coloured('above', theme.GREEN)} or "
+        f"{drawing.coloured('below', theme.RED)} the other groups; dotted: all sessions",
         height=GROUP_ROW * at,
         alt="Dot chart of conversion by group of sessions. "
         + drawing.listed(shown["group"].to_list(), [formats.share(value) for value in shown["conversion"]]),
@@ -226,8 +226,8 @@ def signals(found: Signals, formats: Formats) -> go.Figure:
         figure,
         title,
         "Odds of an order with the signal against those without, with 95% intervals by cluster of customers; "
-        f'<span style="color:{theme.ORANGE}"><b>part of the purchase itself</b></span>; '
-        f'<span style="color:{theme.MUTED}"><b>no reliable difference</b></span>',
+        f"{drawing.coloured('part of the purchase itself', theme.ORANGE)}; "
+        f"{drawing.coloured('no reliable difference', theme.MUTED)}",
         height=drawing.ROW * len(names),
         alt="Dot chart of odds ratios of signals. "
         + drawing.listed(names[::-1], [formats.value(odds, "factor") for odds in value[::-1]]),

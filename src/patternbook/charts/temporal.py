@@ -143,7 +143,7 @@ def send_windows(calendar: pl.DataFrame, width: int, formats: Formats) -> go.Fig
     return drawing.finished(
         figure,
         "Hours that convert above the rest of the week" if found else "No hour converts reliably above the rest",
-        f'<span style="color:{theme.GREEN}"><b>Green</b></span>: hours around which ({width} hours) conversion is '
+        f"{drawing.coloured('Green', theme.GREEN)}: hours around which ({width} hours) conversion is "
         "reliably above that of the rest of the group's week",
         height=STRIP * len(names) + 10,
         alt="Calendar of the week by group of customers. "
@@ -191,7 +191,7 @@ def payday(found: Payday, formats: Formats) -> go.Figure:
         figure,
         f"Around payday, {effect} as many {found.what}",
         f"{found.what.capitalize()} by day of the month against those off payday, weekday and trend held fixed, with "
-        f'95% intervals; <span style="color:{theme.ORANGE}"><b>payday</b></span>; n = {formats.count(found.days)} days',
+        f"95% intervals; {drawing.coloured('payday', theme.ORANGE)}; n = {formats.count(found.days)} days",
         height=PLOT,
         alt=f"Dot chart of {found.what} by day of the month against those off payday. Payday effect {effect}.",
     )
@@ -248,8 +248,8 @@ def days(found: OddDays, formats: Formats) -> go.Figure:
     return drawing.finished(
         figure,
         f"{formats.count(count)} {noun} out of weekday, trend and payday" if count else "No day stands out",
-        f'<span style="color:{theme.SKY}"><b>{found.what.capitalize()} by day</b></span> and what weekday, trend and '
-        f'payday lead to expect; <span style="color:{theme.RED}"><b>odd days</b></span> (at most '
+        f"{drawing.coloured(found.what.capitalize() + ' by day', theme.SKY)} and what weekday, trend and "
+        f"payday lead to expect; {drawing.coloured('odd days', theme.RED)} (at most "
         f"{formats.share(found.rate)} of them by chance); n = {formats.count(table.height)} days",
         height=PLOT,
         alt=f"Line chart of {found.what} by day with the expected course; {formats.count(count)} are marked as odd.",
@@ -306,7 +306,7 @@ def months(found: Months, formats: Formats) -> go.Figure:
         f"{formats.count(changed)} reliable {'change' if changed == 1 else 'changes'} from month to month"
         if changed
         else "No reliable change from month to month",
-        f'Whole months with 95% intervals; <span style="color:{theme.ORANGE}"><b>filled</b></span>: differs reliably '
+        f"Whole months with 95% intervals; {drawing.coloured('filled', theme.ORANGE)}: differs reliably "
         "from the month before",
         height=drawing.panels_height(len(found.measures), MONTH_PANEL),
         alt=f"Line charts by month of {', '.join(MEASURES[name][0].lower() for name in found.measures)}; "
