@@ -243,19 +243,25 @@ def test_the_threshold_is_the_one_that_pays_most(forecast: Forecast) -> None:
 def test_tiers_hold_everybody_and_hide_the_few(shop: Market, forecast: Forecast) -> None:
     at = intent.terms(shop.panels, 30, 0.3, 0.1, 0.25)
     now = forecast.model.probability(shop.now.x)
-    table = intent.tiers(forecast, shop.panels, at, now, 10)
+    table = intent.tiers(forecast, shop.panels, at, now, 1)
     assert table["customers"].sum() == len(forecast.labels)
     assert table["customers_now"].sum() == len(now)
     assert table["observed"].to_list() == sorted(table["observed"], reverse=True)
     hidden = intent.tiers(forecast, shop.panels, at, now, 10**6)
     assert hidden["observed"].null_count() == 3
+    assert intent.untold(hidden)
+    assert intent.untold(table) is None
+    high = table.row(0, named=True)
+    buyers = round(high["observed"] * high["customers"])
+    barely = intent.tiers(forecast, shop.panels, at, now, buyers + 1).row(0, named=True)
+    assert (barely["customers"], barely["observed"]) == (high["customers"], None)
     found = intent.contacted(forecast, at)
     assert sum(found) == len(forecast.labels)
 
 
 def test_profit_of_a_policy_is_what_its_customers_bring(shop: Market, forecast: Forecast) -> None:
     at = intent.Terms(value=60.0, incremental_share=0.2, contact_cost=0.5)
-    table = intent.policies(forecast, shop.panels.test, at, margin=0.3)
+    table = intent.policies(forecast, shop.panels.test, at, margin=0.3, minimum_group=1)
     spent = float(shop.panels.test.customers["next_revenue"].cast(pl.Float64).sum())
     everybody = table.filter(policy="everybody")["profit"][0]
     assert everybody == pytest.approx(spent * 0.3 * 0.2 - 0.5 * len(forecast.labels))

@@ -17,6 +17,7 @@ import polars as pl
 from patternbook.analysis.classification import Confusion, Flags, confusion, percentiles, replicated
 from patternbook.analysis.intervals import Floats, wilson
 from patternbook.analysis.propensity import Forecast, Panel, Panels
+from patternbook.analysis.suppression import few
 from patternbook.formats import Formats
 
 TIERS = ("high", "medium", "low")
@@ -60,7 +61,7 @@ def tiers(forecast: Forecast, panels: Panels, at: Terms, now: Floats, minimum_gr
     Columns: tier, customers, share, expected, observed, observed_low, observed_high, profit (expected, a customer),
     days_from and days_to (the middle half of the days until buyers of the tier bought, calibration period) and
     customers_now, at the end of the data (`now` are their probabilities). What speaks of fewer people than
-    `minimum_group` is null.
+    `minimum_group` is null, so is what would tell how few bought, or did not.
     """
     calibrated = forecast.model.probability(panels.calibration.x)
     bought = panels.calibration.bought(forecast.horizon)
@@ -72,6 +73,7 @@ def tiers(forecast: Forecast, panels: Panels, at: Terms, now: Floats, minimum_gr
         n, buyers = int(inside.sum()), int(forecast.labels[inside].sum())
         waits = days.filter(pl.Series((before == tier) & bought))
         counted = n >= minimum_group
+        told = counted and not few([buyers, n - buyers], minimum_group).any()
         low, high = (float(end) for end in wilson(buyers, n))
         rows.append(
             {
@@ -79,9 +81,9 @@ def tiers(forecast: Forecast, panels: Panels, at: Terms, now: Floats, minimum_gr
                 "customers": n if counted or n == 0 else None,
                 "share": n / len(inside) if counted or n == 0 else None,
                 "expected": float(forecast.probability[inside].mean()) if counted else None,
-                "observed": buyers / n if counted else None,
-                "observed_low": low if counted else None,
-                "observed_high": high if counted else None,
+                "observed": buyers / n if told else None,
+                "observed_low": low if told else None,
+                "observed_high": high if told else None,
                 "profit": float(at.profit(forecast.probability[inside]).mean()) if counted else None,
                 "days_from": waits.quantile(0.25) if len(waits) >= minimum_group else None,
                 "days_to": waits.quantile(0.75) if len(waits) >= minimum_group else None,
@@ -93,6 +95,11 @@ def tiers(forecast: Forecast, panels: Panels, at: Terms, now: Floats, minimum_gr
     return frame.with_columns(pl.col(name).cast(kinds.get(name, pl.Float64)) for name in frame.columns)
 
 
+def untold(table: pl.DataFrame) -> str | None:
+    """Why no tier's conversion can be shown, in one sentence; None where one can."""
+    return None if table["observed"].count() else "Too few customers bought to publish how many of each tier did."
+
+
 def _published(count: int, minimum_group: int) -> int | None:
     return count if count == 0 or count >= minimum_group else None
 
@@ -102,10 +109,11 @@ def contacted(forecast: Forecast, at: Terms) -> Confusion:
     return confusion(forecast.labels, forecast.probability >= at.threshold)
 
 
-def policies(forecast: Forecast, panel: Panel, at: Terms, margin: float) -> pl.DataFrame:
+def policies(forecast: Forecast, panel: Panel, at: Terms, margin: float, minimum_group: int) -> pl.DataFrame:
     """Profit at the test, as its buyers did spend, of contacting by forecast, by best rule, all or none.
 
-    Columns: policy, customers, profit with its ends (bootstrap over customers). The incremental share is assumed.
+    Columns: policy, customers, profit with its ends (bootstrap over customers). The incremental share is assumed. What
+    speaks of fewer customers or buyers than `minimum_group` is null.
     """
     spent = panel.customers["next_revenue"].cast(pl.Float64).fill_null(0).to_numpy() * forecast.labels
     worth = spent * margin * at.incremental_share - at.contact_cost
@@ -117,8 +125,14 @@ def policies(forecast: Forecast, panel: Panel, at: Terms, margin: float) -> pl.D
         "nobody": np.zeros(len(worth), dtype=bool),
     }
     drawn = replicated(lambda weights: {name: weights @ (worth * who) for name, who in chosen.items()}, len(worth))
-    rows = [(name, int(who.sum()), *percentiles(drawn[name], len(worth))[:3]) for name, who in chosen.items()]
-    return pl.DataFrame(rows, schema=["policy", "customers", "profit", "profit_low", "profit_high"], orient="row")
+    rows = []
+    for name, who in chosen.items():
+        told = not few([who.sum(), forecast.labels[who].sum()], minimum_group).any()
+        profit = percentiles(drawn[name], len(worth))[:3] if told else (None, None, None)
+        rows.append((name, _published(int(who.sum()), minimum_group), *profit))
+    kinds = {"policy": pl.String, "customers": pl.Int64}
+    kinds |= dict.fromkeys(("profit", "profit_low", "profit_high"), pl.Float64)
+    return pl.DataFrame(rows, schema=kinds, orient="row")
 
 
 def answer(table: pl.DataFrame, at: Terms, until: date, formats: Formats) -> str:

@@ -22,6 +22,10 @@ DAYS = (1, 3, 7, 14, 30)
 NAMES = ("platform", "device", "channel", "region")
 EVENTS_WHY = "counted from events before the cutoff"
 CLOCK_WHY = "time between an event before the cutoff and the cutoff"
+CATALOGUE_WHY = (
+    "counted from events before the cutoff; which one a product belongs to is what the log, later days included, says "
+    "of the product most often"
+)
 LEARNED_WHY = "from the customer's own events before the cutoff, with numbers learned at the earliest training cutoff"
 
 
@@ -71,8 +75,8 @@ PREDICTORS: tuple[Predictor, ...] = (
     *_windows("removals", "cart", "{} removals from a cart", (30,)),
     *_windows("views", "views", "{} products looked at"),
     Predictor("products", "views", "{} different products seen"),
-    Predictor("categories", "views", "products of {} categories seen"),
-    Predictor("brands", "views", "products of {} brands seen"),
+    Predictor("categories", "views", "products of {} categories seen", why=CATALOGUE_WHY),
+    Predictor("brands", "views", "products of {} brands seen", why=CATALOGUE_WHY),
     *_windows("sessions", "visits", "{} visits"),
     Predictor("active_days", "visits", "active on {} days in all"),
     Predictor("active_days_7d", "visits", "active on {} of the last 7 days"),

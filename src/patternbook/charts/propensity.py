@@ -201,15 +201,22 @@ def tiers(table: pl.DataFrame, formats: Formats) -> go.Figure:
     figure.update_xaxes(visible=False, range=[0, 1.05 * drawing.top(shown["observed_high"])])
     return drawing.finished(
         figure,
-        "Those of high intent did buy more often" if _falls(shown["observed"]) else "Tiers did not hold in the test",
+        _tiers_claim(shown),
         "Share of each tier that bought in the test period, with 95% interval; tiers were set before it",
         height=drawing.LABELLED_ROW * len(labels),
         alt=f"Bar chart of the share who bought, by tier. {drawing.listed(labels, texts)}",
     )
 
 
-def _falls(values: pl.Series) -> bool:
-    return bool((values.diff().drop_nulls() <= 0).all())
+def _tiers_claim(shown: pl.DataFrame) -> str:
+    """What the intervals of the tiers, the highest first, allow to say."""
+    if shown.height < 2:
+        return "One tier alone has enough buyers to be shown"
+    if (shown["observed_high"] < shown["observed_low"].shift(-1)).any():
+        return "Tiers did not hold in the test"
+    if shown["observed_low"][0] > shown["observed_high"][-1]:
+        return "Those of high intent did buy more often"
+    return "The test cannot tell the tiers apart"
 
 
 def _pairs(names: list[str], texts: list[str]) -> list[str]:
