@@ -38,9 +38,13 @@ class Market(NamedTuple):
 
 @cache
 def market(
-    events: int = 60_000, seed: int = 1, months: int = 8, off: tuple[str, ...] = ("drift", "dirt", "campaigns")
+    events: int = 60_000,
+    seed: int = 1,
+    months: int = 8,
+    off: tuple[str, ...] = ("drift", "dirt", "campaigns"),
+    kept_months: int | None = None,
 ) -> Market:
-    """A market without the mechanisms `off`."""
+    """A market without the mechanisms `off`, of which the log holds but the last `kept_months`."""
     source: dict[str, Any] = {
         "kind": "simulated",
         "events": events,
@@ -53,6 +57,8 @@ def market(
         params = Params(run="trial", source=source)
         assert isinstance(params.source, Simulated)
         simulate(params.source, project.paths.raw)
+        for month in sorted(project.paths.raw.glob("*.csv"))[: -(kept_months or months)]:
+            month.unlink()
         compact(params)
         build_marts(params)
         marts = {name: project.mart(name) for name in ALL}

@@ -106,6 +106,29 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert (covered >= binom.ppf(0.001, seeds, 0.95)).all()
 
 
+def best_margin_is_covered(customers: int, rng: np.random.Generator) -> bool:
+    """Whether the interval of the offer that seems best holds its truth: ten of like prices go with 300."""
+    who = np.repeat(np.arange(customers), rng.geometric(0.5, customers))
+    main = rng.random(len(who)) < 0.5
+    adds = main[:, None] & (rng.random((len(who), 10)) < 0.3)
+    held = [
+        {50} | ({300} if has_main else set()) | {201 + k for k in np.flatnonzero(added)}
+        for has_main, added in zip(main, adds, strict=True)
+    ]
+    best = offered(held, customers=who.tolist()).row(0, named=True)
+    others = sum(item not in (None, "300") for item in (best["item_1"], best["item_2"]))
+    rest = 0.5 * 0.3**others
+    truth = 2 * customers * rest * float(best["added"]) * (0.1 * 0.7 * 0.28 - 0.3 * 0.02)
+    return bool(best["margin_low"] <= truth <= best["margin_high"])
+
+
+def test_the_interval_of_the_best_offer_holds_its_truth() -> None:
+    """Although it was chosen for its margin among some sixty."""
+    seeds = 40
+    covered = sum(best_margin_is_covered(150, np.random.default_rng(seed)) for seed in range(seeds))
+    assert covered >= binom.ppf(0.001, seeds, 0.95)
+
+
 def test_without_pairs_there_is_no_bundle() -> None:
     own, pairs = found(lines([{k % 3} for k in range(60)] + [{0, 1}, {1, 2}]))
     assert isinstance(pairs, Pairs)

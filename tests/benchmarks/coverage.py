@@ -316,6 +316,10 @@ def bundle_is_covered(customers: int, which: int) -> Callable[[np.random.Generat
     return lambda rng: bool(test_bundles.attach_and_margin_are_covered(customers, rng)[which])
 
 
+def best_bundle_is_covered(customers: int) -> Callable[[np.random.Generator], bool]:
+    return lambda rng: test_bundles.best_margin_is_covered(customers, rng)
+
+
 def _estimate_holds(truth: float, estimate: Estimate | None) -> bool:
     return estimate is not None and estimate.interval is not None and _within(truth, estimate.interval)
 
@@ -368,6 +372,7 @@ def kinds() -> Iterator[tuple[str, Callable[[np.random.Generator], bool]]]:
         yield f"hit rate of recommendations, {n:,} customers", hit_rate_is_covered(n)
     yield "attach rate of a bundle, 200 customers", bundle_is_covered(200, 0)
     yield "expected margin of a bundle, 200 customers", bundle_is_covered(200, 1)
+    yield "expected margin of the best of 60 bundles, 150 customers", best_bundle_is_covered(150)
     for n in (500, 2000):
         yield f"gain in AUC, {n:,} customers", gain_is_covered(n)
         yield f"AUC by bootstrap, {n:,} customers", ranking_is_covered(n, "auc")

@@ -1,6 +1,7 @@
 """The forecast beside the simulated market's own truth, and how often drift is raised where nothing shifts.
 
 python tests/benchmarks/propensity.py ceiling [EVENTS …]
+python tests/benchmarks/propensity.py history [MONTHS …]
 python tests/benchmarks/propensity.py alarms [SEEDS]
 """
 
@@ -20,6 +21,7 @@ from patternbook.analysis.drift import Drift, drift
 from patternbook.analysis.intervals import Estimate, Floats, wilson
 
 EVENTS = (60_000, 300_000, 1_000_000)
+MONTHS = (4, 6, 12, 24)
 SEEDS = 20
 
 
@@ -48,6 +50,23 @@ def ceiling(events: list[int]) -> None:
         print(f"| {size:,} | {len(found.labels):,} | {' | '.join(map(_text, rows))} |", flush=True)
 
 
+def history(months: list[int], size: int = EVENTS[-1]) -> None:
+    """AUC by how many months the log of one and the same market holds, of the customers whom the shortest log knows."""
+    shops = {kept: market(events=size, months=max(months), kept_months=kept) for kept in sorted(months)}
+    known = shops[min(months)].panels.test.customers["customer_id"]
+    print("| months | customers | planted truth | forecast | gap |\n|---:|---:|---:|---:|---:|")
+    for kept, shop in shops.items():
+        found = propensity.forecast(shop.panels, shop.at.horizon)
+        same = shop.panels.test.customers["customer_id"].is_in(known.implode()).to_numpy()
+        labels, truth, forecast = (values[same] for values in (found.labels, planted(shop), found.probability))
+        rows = [
+            classification.auc(labels, truth),
+            classification.auc(labels, forecast),
+            classification.auc_difference(labels, truth, forecast),
+        ]
+        print(f"| {kept} | {same.sum():,} | {' | '.join(map(_text, rows))} |", flush=True)
+
+
 def _text(one: Estimate) -> str:
     return f"{one.value:.4f} ({one.low:.4f}–{one.high:.4f})"
 
@@ -69,6 +88,8 @@ def main() -> None:
     task, *numbers = sys.argv[1:] or ["ceiling"]
     if task == "alarms":
         alarms(int(numbers[0]) if numbers else SEEDS)
+    elif task == "history":
+        history([int(number) for number in numbers] or list(MONTHS))
     else:
         ceiling([int(number) for number in numbers] or list(EVENTS))
 

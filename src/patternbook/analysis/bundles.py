@@ -46,8 +46,9 @@ def bundles(
     Triples are those of which every two products are among the leading kept pairs. Columns: size, item_1, item_2 (null
     in a pair), added (items); baskets_rest, baskets_all; customers; attach (baskets with all ÷ with the rest) and
     margin, each with low and high; value (revenue of the added product in a basket); bearable (the discount at which
-    the offer brings nothing). Intervals are by customer and take the assumptions as they are. Bundles that fewer than
-    `minimum_group` customers bought whole are not in it.
+    the offer brings nothing). Intervals are by customer and take the assumptions as they are; those of margins hold for
+    all offers at once (Bonferroni), the best one too. Bundles that fewer than `minimum_group` customers bought whole
+    are not in it.
     """
     leading = pairs.kept.head(MOST_PAIRS)
     if leading.is_empty():
@@ -58,8 +59,9 @@ def bundles(
     worth = _value(found, items)
     held = found.matrix(items, products, "product")
     groups = [_cheapest_last(members, worth) for members in (ends, _triangles(ends, len(items))) if len(members)]
+    considered = sum(len(members) for members in groups)
     return (
-        pl.concat([_offers(held, found, members, worth, offer) for members in groups])
+        pl.concat([_offers(held, found, members, worth, offer, considered) for members in groups])
         .filter(pl.col("customers") >= minimum_group)
         .with_columns(
             pl.col("item_1", "item_2", "added").replace_strict(place, items, default=None, return_dtype=pl.String)
@@ -89,11 +91,14 @@ def _value(found: Baskets, items: list[str]) -> Floats:
     return np.array([by_item[item] for item in items])
 
 
-def _offers(held: sparse.csc_array, found: Baskets, members: Ints, worth: Floats, offer: Offer) -> pl.DataFrame:
+def _offers(
+    held: sparse.csc_array, found: Baskets, members: Ints, worth: Floats, offer: Offer, considered: int
+) -> pl.DataFrame:
     """What each offer is expected to bring over the baskets of the data: the last member, to takers of the others.
 
     Of n_rest baskets with the rest, n_all hold all: v (u (m - d) (n_rest - n_all) - d n_all). Sums by customer give
-    the intervals, as if customers were drawn anew.
+    the intervals, as if customers were drawn anew. The best of the `considered` offers is taken for its margin, so
+    margins have intervals that hold for all of them.
     """
     added, second = members[:, -1], members[:, 1] if members.shape[1] == 3 else None
     rest = held[:, members[:, 0]]
@@ -105,14 +110,14 @@ def _offers(held: sparse.csc_array, found: Baskets, members: Ints, worth: Floats
     rest_rest, rest_all, all_all = (
         _sums(one.multiply(other)) for one, other in ((by_rest, by_rest), (by_rest, by_all), (by_all, by_all))
     )
-    z = norm.ppf((1 + CONFIDENCE) / 2)
+    z, z_of_all = norm.isf((1 - CONFIDENCE) / 2), norm.isf((1 - CONFIDENCE) / 2 / considered)
     attach = n_all / n_rest
     error = np.sqrt(np.maximum(all_all - 2 * attach * rest_all + attach**2 * rest_rest, 0)) / n_rest
     value = worth[added]
     gain = value * offer.uptake * (offer.margin - offer.discount)  # of a basket with the rest alone
     loss = gain + value * offer.discount  # less, of a basket with all
     margin = gain * n_rest - loss * n_all
-    spread = z * np.sqrt(np.maximum(gain**2 * rest_rest - 2 * gain * loss * rest_all + loss**2 * all_all, 0))
+    spread = z_of_all * np.sqrt(np.maximum(gain**2 * rest_rest - 2 * gain * loss * rest_all + loss**2 * all_all, 0))
     persuaded = offer.uptake * (n_rest - n_all)
     return pl.DataFrame(
         {

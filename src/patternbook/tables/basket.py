@@ -55,7 +55,8 @@ def bundles(found: pl.DataFrame, names: pl.DataFrame, offer: Offer, formats: For
         f"Margin is incremental, over the baskets of the data, and assumes that {formats.tenths(offer.uptake)} of "
         f"those who would not add the product do, at a discount of {formats.tenths(offer.discount)} that all who take "
         f"the bundle get, and a margin of {formats.tenths(offer.margin)} ({offer.source}). Intervals take the "
-        "assumptions as they are. Bears: the discount at which nothing is left."
+        "assumptions as they are; those of margins hold for all bundles at once, the best included. Bears: the "
+        "discount at which nothing is left."
     )
     return table("basket-bundles", offers.named(found.head(ROWS), names), columns, formats, note)
 
