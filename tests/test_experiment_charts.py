@@ -32,12 +32,13 @@ PLANNED = test_trials.PLANNED
 RATES = trials.rates(PLANNED, 300)
 TRIED = trials.simulate(PLANNED, 300, 0)
 SCENARIOS = trials.scenarios(TRIED, RATES)
+TESTING = money.PilotTerms(Design(), 14, 182, 0)
 SIMULATED = money.simulate({"win_back": test_roi.case(), "bundle": test_roi.case((-0.2, 0.0, 0.1), name="bundle")}, 200)
 LOSING = money.simulate({"win_back": test_roi.case((0, 0, 0))}, 200)
 
 
 def by_action(simulated: money.Simulated) -> pl.DataFrame:
-    tests = {name: money.test_first(case, Design(), 14, 182, 0) for name, case in simulated.cases.items()}
+    tests = {name: money.test_first(case, TESTING) for name, case in simulated.cases.items()}
     return money.by_action(simulated, tests)
 
 
@@ -59,7 +60,9 @@ DRAWN = {
     "an action that loses": lambda f: roi.actions(by_action(LOSING), f),
     "running": lambda f: roi.running(SIMULATED.running, f),
     "running down": lambda f: roi.running(LOSING.running, f),
-    "tornado": lambda f: roi.tornado(money.tornado(SIMULATED.cases, 0.25), money.expected_profit(SIMULATED.cases), f),
+    "tornado": lambda f: roi.tornado(
+        money.tornado(SIMULATED, TESTING, 0.25), money.expected_profit(SIMULATED.cases), f
+    ),
     "readout": lambda f: readout.effects(READ.effects, "metric", "in all", 0.05, f),
     "many effects": lambda f: readout.effects(pl.concat([READ.effects] * 5), "metric", "in all", 0.05, f),
     "segments": lambda f: readout.effects(READ.segments, "segment", "by segment", 0.05, f),

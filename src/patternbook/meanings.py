@@ -754,7 +754,7 @@ RESULT_TABLES: dict[str, ResultTable] = {
         },
     ),
     "roi.actions": ResultTable(
-        "one row an action, the most profitable first; amounts are those of the first year",
+        "one row an action, the most profitable first; amounts are those of the first year, rolled out at once",
         {
             "action": Meaning("the action"),
             "audience": Meaning("customers in its audience at the end of the data, none in two audiences", "count"),
@@ -777,8 +777,9 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "value_now": Meaning("expected net profit without a test, or zero if that is more", "currency"),
             "value_of_test": Meaning("expected net profit with a test first; null where none is possible", "currency"),
             "perfect_information": Meaning("what knowing the effect would be worth at most", "currency"),
-            "test_people": Meaning("people in the test", "count"),
-            "test_days": Meaning("days of the test", "days"),
+            "test_people": Meaning("people in the test; null where none is possible", "count"),
+            "test_days": Meaning("days until the test is read", "days"),
+            "go_above": Meaning("effect seen in the test from which on it is rolled out; null where none is", "share"),
             "decision": Meaning("go, test first or no go, whichever is worth most"),
             "effect_low": Meaning("assumed: lowest effect thought possible", "share"),
             "effect": Meaning("assumed: likely effect, as a share of what the audience buys anyway", "share"),

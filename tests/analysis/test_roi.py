@@ -11,18 +11,20 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from patternbook.analysis import audiences, roi, segmentation
 from patternbook.analysis.audiences import Audience, Log
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.period import Period
-from patternbook.analysis.roi import Action, Case, Terms
+from patternbook.analysis.roi import Action, Case, Pilot, PilotTerms, Terms
 from patternbook.errors import UserError
 from patternbook.formats import Formats
 from patternbook.params import ROI_ACTIONS, SEGMENT_RULES, params_from
 
 TERMS = Terms(margin=0.3, discount_rate=0.1, reach=0.8, fade=0.2, correlation=0.3, acquisition_cost=30)
+TESTING = PilotTerms(Design(), shortest=14, longest=182, cost=0.0)
 US = Formats("USD", "en_US")
 YEAR = Period(date(2024, 1, 1), date(2024, 12, 31))
 RULES = [segmentation.Rule(**rule.model_dump()) for rule in SEGMENT_RULES]
@@ -171,7 +173,7 @@ def test_without_an_action_every_finding_has_a_reason() -> None:
 
 def test_the_programme_holds_what_is_worth_its_money() -> None:
     cases = {"win_back": case((0, 0, 0.01)), "onboarding": case((0.3, 0.5, 0.8), name="onboarding")}
-    tests = {name: roi.test_first(one, Design(), 14, 182, 0) for name, one in cases.items()}
+    tests = {name: roi.test_first(one, TESTING) for name, one in cases.items()}
     assert {name: one.decision for name, one in tests.items()} == {"win_back": "no go", "onboarding": "go"}
     found = roi.programme(cases, tests, 200)
     assert isinstance(found, roi.Simulated)
@@ -181,9 +183,11 @@ def test_the_programme_holds_what_is_worth_its_money() -> None:
 
 def test_information_is_worth_what_brute_force_says() -> None:
     one = case((0.0, 0.3, 1.0), setup_cost=0.0, contact_cost=0.8)
-    design = Design()
-    control, enrolment = roi.feasible(one, design, 14, 182)
-    assert enrolment is not None
+    design, found = Design(), roi.test_first(one, TESTING)
+    assert found.pilot is not None
+    assert found.test is not None
+    days, monthly = found.pilot.days, 20 * 0.8 * 365.25 / 12
+    control = 0.8 * (500 + 20 * (days - 28)) / 2
     rng, n = np.random.default_rng(4), 4000
     effect, seen_of = one.action.effect_at(rng.random(n)), roi.effect_error(one, design, control)
     seen = effect + seen_of * rng.standard_normal(n)
@@ -191,25 +195,128 @@ def test_information_is_worth_what_brute_force_says() -> None:
     likelihood = np.exp(-0.5 * ((seen[:, None] - prior) / seen_of) ** 2)
     believed = (likelihood * prior).sum(axis=1) / likelihood.sum(axis=1)
     money = np.asarray(one.per_contact(effect, one.audience.spend))
-    later = (1 - (enrolment + 28) / 365.25) * one.yearly_contacts * money
+    first = max(500 * 0.8, monthly) - control  # as many are treated as not
+    later = (first + monthly * (11 - days / (365.25 / 12))) * money
     goes_on = np.asarray(one.per_contact(believed, one.audience.spend)) > 0
     trial = control * money.mean() + (later * goes_on)
-    found = roi.test_first(one, design, 14, 182, 0)
     assert abs(found.test - trial.mean()) < 4 * (later * goes_on).std() / math.sqrt(n) + 5
     assert 0.2 < goes_on.mean() < 0.9
     assert found.perfect >= 0
 
 
 def test_a_test_that_costs_more_than_it_tells_is_not_made() -> None:
-    one = case((0.0, 0.45, 1.0))
-    assert roi.test_first(one, Design(), 14, 182, cost=0).test - 1e6 == pytest.approx(
-        roi.test_first(one, Design(), 14, 182, cost=1e6).test
-    )
-    assert roi.test_first(one, Design(), 14, 182, cost=1e6).decision != "test first"
+    one, dear = case((0.0, 0.45, 1.0)), TESTING._replace(cost=1e6)
+    free = roi.test_first(one, TESTING).test
+    assert free is not None
+    assert free - 1e6 == pytest.approx(roi.test_first(one, dear).test)
+    assert roi.test_first(one, dear).decision != "test first"
+
+
+def in_doubt(**changed: object) -> Case:
+    """An action that may earn or lose, so that a test is worth its wait."""
+    return case((0.0, 0.3, 1.0), **{"setup_cost": 0.0, "contact_cost": 0.8} | changed)
+
+
+def piloted(one: Case) -> Pilot:
+    found = roi.pilot(one, TESTING)
+    assert found is not None
+    return found
+
+
+def test_a_roll_out_without_a_test_before_it_is_the_one_at_once() -> None:
+    one = case()
+    np.testing.assert_allclose(one.contacts_after(0.0, 0.0), one.contacts)
+    both = one.contacts_after(np.array([0.0, 100.0]), np.array([0.0, 70.0]))
+    assert both.shape == (2, roi.MONTHS)
+    np.testing.assert_allclose(both[1], one.contacts_after(100.0, 70.0))
+
+
+def test_waiting_costs_the_contacts_of_the_months_waited() -> None:
+    one = case()
+    month = 365.25 / 12
+    later = one.contacts_after(100.0, 2.5 * month)
+    first, monthly = one.contacts[0], one.contacts[1]
+    assert first > 100
+    assert later[:2].sum() == 0
+    assert later[2] == pytest.approx(first - 100)
+    assert later[3] == pytest.approx(monthly / 2)
+    np.testing.assert_allclose(later[4:], monthly)
+
+
+def test_it_goes_on_where_what_is_believed_just_earns() -> None:
+    one = in_doubt()
+    found = piloted(one)
+    prior = one.action.effect_at((np.arange(4000) + 0.5) / 4000)
+    weight = norm.pdf(found.go_above, prior, found.error)
+    believed = float((weight * prior).sum() / weight.sum())
+    assert one.per_contact(believed, one.audience.spend) == pytest.approx(0, abs=0.01)
+    assert found.during.sum() == pytest.approx(found.people / 2, abs=0.5)
+
+
+def test_the_test_is_as_long_as_pays() -> None:
+    one = in_doubt()
+    best = roi.test_first(one, TESTING)
+    assert best.pilot is not None
+    by_week = {}
+    for days in range(14, 183, 7):
+        found = roi.test_first(one, TESTING._replace(shortest=days, longest=days))
+        assert found.test is not None
+        by_week[days + 28] = found.test
+    assert best.test == pytest.approx(max(by_week.values()))
+    assert by_week[best.pilot.days] == best.test
+    assert best.test > by_week[210]
+
+
+def test_no_test_makes_an_action_go_on_whose_discount_eats_its_margin() -> None:
+    assert piloted(in_doubt(discount=0.6, redemption=0.5)).go_above == math.inf
+    assert piloted(case((0.5, 0.6, 0.7), contact_cost=0.0, discount=0.0)).go_above == -math.inf
+
+
+def test_mean_of_a_programme_that_tests_first_is_its_expectation() -> None:
+    both = {"win_back": in_doubt(), "onboarding": case((0.1, 0.3, 0.5), name="onboarding")}
+    first = {"win_back": piloted(both["win_back"])}
+    drawn = roi.simulate(both, 2000, first)
+    rows, columns = drawn.profit.mean(axis=1), drawn.profit.mean(axis=0)
+    error = math.sqrt(rows.var() / len(rows) + columns.var() / len(columns))
+    assert abs(drawn.profit.mean() - roi.expected_profit(both, first)) < 4 * error
+    goes_on = first["win_back"].goes_on(both["win_back"].action.effect_at((np.arange(800) + 0.5) / 800)).mean()
+    assert 0.2 < goes_on < 0.9
+
+
+def test_a_test_of_what_has_no_effect_costs_the_test_and_the_errors_of_it() -> None:
+    """Without an effect every draw loses what it paid; where the test stops it, that is the test alone."""
+    one = case((0, 0, 0))
+    first = piloted(one)._replace(cost=250.0, go_above=0.01)
+    drawn = roi.simulate({"win_back": one}, 400, {"win_back": first})
+    np.testing.assert_allclose(drawn.profit, -drawn.cost, rtol=1e-12)
+    spend, given = drawn.cost.min(axis=1), 0.1 * 0.6
+    stopped = 1000 + 250 + first.during.sum() * 0.5
+    assert np.all(spend > stopped)
+    mean_spend = one.audience.spend * first.during.sum() * given
+    assert spend.mean() == pytest.approx(stopped + mean_spend, rel=0.02)
+    assert drawn.cost.max() > 1.5 * spend.mean()  # a false alarm rolls it out
+
+
+def test_the_programme_follows_what_was_decided() -> None:
+    cases = {"win_back": in_doubt(), "onboarding": case((0.3, 0.5, 0.8), name="onboarding")}
+    tests = {name: roi.test_first(one, TESTING) for name, one in cases.items()}
+    assert {name: one.decision for name, one in tests.items()} == {"win_back": "test first", "onboarding": "go"}
+    decided = roi.programme(cases, tests, 500)
+    assert isinstance(decided, roi.Simulated)
+    assert list(decided.pilots) == ["win_back"]
+    at_once = roi.simulate(cases, 500)
+    assert decided.profit.mean() > at_once.profit.mean()
+    worst = [float(np.quantile(one.by_action["win_back"], 0.1)) for one in (decided, at_once)]
+    assert worst[1] < worst[0] < 0
+    assert "cost and delay" in roi.answer(decided, None, US)
+    table = roi.tornado(decided, TESTING, 0.25)
+    dearer = roi.tornado(decided, TESTING, 0.5)
+    reach = [one.filter(pl.col("assumption") == "Reach")["width"].item() for one in (table, dearer)]
+    assert 0 < reach[0] < reach[1]
 
 
 def test_the_tornado_is_widest_for_what_matters_most() -> None:
-    table = roi.tornado({"win_back": case((0.0, 0.3, 1.0))}, 0.25)
+    table = roi.tornado(roi.simulate({"win_back": case((0.0, 0.3, 1.0))}, 200), TESTING, 0.25)
     assert table["width"].is_sorted(descending=True)
     assert table["assumption"][0] == "Win back those we may lose: effect"
     margin = table.filter(pl.col("assumption") == "Margin").row(0, named=True)

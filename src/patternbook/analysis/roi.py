@@ -9,6 +9,9 @@ with margin m, a discount of d used by the share ρ of those who order, and c th
 what is bought in addition, the discount is given to those too who would have bought anyway. At e = 0 what remains is
 minus the cost, s·ρ·d + c. Set-up is paid once on top.
 
+An action that is to be tested first contacts the test's treated people, waits for what they do, and goes on where the
+test shows enough; cost and delay of the test count.
+
 What is unknown is drawn. Effects follow the PERT distribution of their low, likely and high value (Malcolm, Roseboom,
 Clark & Fazar 1959; mean (low + 4·likely + high)/6), correlated across actions by a Gaussian copula; s is drawn from its
 sampling distribution, gamma with the mean and standard error that the data give.
@@ -19,16 +22,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+from scipy.optimize import brentq
 from scipy.stats import beta, norm
 
 from patternbook.analysis import experiments
-from patternbook.analysis.audiences import WHO, Audience, apart
+from patternbook.analysis.audiences import WEEK, WHO, Audience, apart
 from patternbook.analysis.experiments import Design
-from patternbook.analysis.history import DAYS, DAYS_A_YEAR
+from patternbook.analysis.history import DAYS
 from patternbook.analysis.intervals import CONFIDENCE, Estimate, Floats
 from patternbook.analysis.measure import LeftOut, Measure
 from patternbook.formats import Formats
@@ -46,6 +52,8 @@ SCENARIOS = {"conservative": 0.1, "realistic": 0.5, "optimistic": 0.9}  # percen
 MONTHS = 36
 DATA_DRAWS = 200  # of what the data leave open; each meets all draws of effects
 ENDS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+FIRST_YEAR = (np.arange(MONTHS) < 12).astype(float)
+GRID = (np.arange(800) + 0.5) / 800  # quantiles at which an effect stands for its distribution
 
 Decision = Literal["go", "test first", "no go"]
 
@@ -137,16 +145,33 @@ class Case:
         """π(e)."""
         return effect * self.gain(spend) - self.burden(spend)
 
-    def cash(self, effect: Floats | float, spend: Floats | float, weights: Floats) -> Floats | float:
-        """Sum of the months' money, each weighted, less set-up. `effect` and `spend` are numbers or broadcast."""
-        contacts = self.contacts * weights
-        kept = float(contacts @ self.persistence)
-        return effect * self.gain(spend) * kept - self.burden(spend) * float(contacts.sum()) - self.action.setup_cost
+    def cash(
+        self, effect: Floats | float, spend: Floats | float, weights: Floats, contacts: Floats | None = None
+    ) -> Floats | float:
+        """Sum of the months' money, each weighted, less set-up. `effect` and `spend` are numbers or broadcast.
 
-    def cost(self, effect: Floats | float, spend: Floats | float) -> Floats | float:
-        """All that is paid in the first year: set-up, contacts, discounts."""
+        `contacts` has a row a month, and a column a draw where draws differ; by default all are contacted at once.
+        """
+        people = self.contacts if contacts is None else contacts
+        kept, all_of_them = (weights * self.persistence) @ people, weights @ people
+        return effect * self.gain(spend) * kept - self.burden(spend) * all_of_them - self.action.setup_cost
+
+    def cost(self, effect: Floats | float, spend: Floats | float, contacts: Floats | None = None) -> Floats | float:
+        """All that is paid in the first year: set-up, contacts, discounts; `contacts` as in `cash`."""
+        people = self.contacts if contacts is None else contacts
         paid = self.action.contact_cost + spend * (1 + effect) * self.action.given_away
-        return self.action.setup_cost + self.yearly_contacts * paid
+        return self.action.setup_cost + FIRST_YEAR @ people * paid
+
+    def contacts_after(self, treated: Floats | float, days: Floats | float) -> Floats:
+        """People contacted in each month by a roll-out that begins after `days` of testing.
+
+        First who is there then and is not among the `treated`, later those who come anew, as in `contacts`. For arrays,
+        a row for each entry.
+        """
+        months, begins = np.arange(MONTHS), np.asarray(days)[..., None] / DAYS["month"]
+        untreated = np.maximum(self.contacts[0] - np.asarray(treated), 0)[..., None]
+        people: Floats = untreated * (np.floor(begins) == months) + self.contacts[1] * np.clip(months - begins, 0, 1)
+        return people
 
     @property
     def yearly_contacts(self) -> float:
@@ -208,9 +233,6 @@ def cases(
     return {name: one if isinstance(one, LeftOut) else Case(actions[name], one, terms) for name, one in found.items()}
 
 
-FIRST_YEAR = (np.arange(MONTHS) < 12).astype(float)
-
-
 def discounts(rate: float) -> Floats:
     """What money in the middle of each month is worth today, `rate` a year."""
     return (1 + rate) ** -((np.arange(MONTHS) + 0.5) / 12)
@@ -222,10 +244,11 @@ class Simulated:
 
     `profit`, `cost` are of the first year, `npv` of three, `payback` in months, infinite where never. `by_action` holds
     the profit of each, `more` its incremental customers (None for actions that make orders larger). `running` holds the
-    money so far by month and scenario.
+    money so far by month and scenario. `pilots` are the tests of the actions that are tested first.
     """
 
     cases: dict[str, Case]
+    pilots: dict[str, Pilot]
     profit: Floats
     cost: Floats
     npv: Floats
@@ -241,14 +264,16 @@ class Simulated:
 
 
 def simulated(cases: Mapping[str, Case], draws: int) -> Simulated | LeftOut:
-    """All cases together; left out where there is none."""
+    """All cases together, rolled out at once; left out where there is none."""
     if not cases:
         return LeftOut("No action has an audience in these data whose purchases could be counted.")
     return simulate(cases, draws)
 
 
-def simulate(cases: Mapping[str, Case], draws: int, seed: int = 0) -> Simulated:
-    """The programme of all cases together, `DATA_DRAWS` × `draws` times."""
+def simulate(
+    cases: Mapping[str, Case], draws: int, pilots: Mapping[str, Pilot] = MappingProxyType({}), seed: int = 0
+) -> Simulated:
+    """The programme of all cases together, `DATA_DRAWS` × `draws` times; those with a pilot are tested first."""
     rng = np.random.default_rng(seed)
     terms = next(iter(cases.values())).terms
     common = rng.standard_normal(draws)
@@ -261,17 +286,21 @@ def simulate(cases: Mapping[str, Case], draws: int, seed: int = 0) -> Simulated:
     for name, case in cases.items():
         own = rng.standard_normal(draws)
         rank = norm.cdf(math.sqrt(terms.correlation) * common + math.sqrt(1 - terms.correlation) * own)
-        effect = case.action.effect_at(rank)[None, :]
+        effect = case.action.effect_at(rank)
         spend = spend_draws(case, rng, DATA_DRAWS)[:, None]
-        by_action[name] = np.asarray(case.cash(effect, spend, FIRST_YEAR))
-        more[name] = (
-            None if name in ON_ORDERS else case.yearly_contacts * effect * buyer_draws(case, rng, DATA_DRAWS)[:, None]
-        )
+        bought = buyer_draws(case, rng, DATA_DRAWS)[:, None]
+        pilot = pilots.get(name)
+        contacts, once = case.contacts, 0.0
+        if pilot is not None:
+            shown = effect + pilot.error * rng.standard_normal(draws)
+            contacts, once = pilot.contacts(shown > pilot.go_above), pilot.cost
+        by_action[name] = np.asarray(case.cash(effect, spend, FIRST_YEAR, contacts)) - once
+        more[name] = None if name in ON_ORDERS else (FIRST_YEAR @ contacts) * effect * bought
         totals["profit"] += by_action[name]
-        totals["cost"] += case.cost(effect, spend)
-        totals["npv"] += case.cash(effect, spend, weights)
-        running -= case.action.setup_cost
-        parts.append((case.contacts, case.persistence, effect * case.gain(spend), np.asarray(case.burden(spend))))
+        totals["cost"] += case.cost(effect, spend, contacts) + once
+        totals["npv"] += case.cash(effect, spend, weights, contacts) - once
+        running -= case.action.setup_cost + once
+        parts.append((contacts, case.persistence, effect * case.gain(spend), np.asarray(case.burden(spend))))
     payback = np.full(running.shape, np.inf)
     levels = list(SCENARIOS.values())
     path = [np.quantile(running, levels)]
@@ -281,7 +310,9 @@ def simulate(cases: Mapping[str, Case], draws: int, seed: int = 0) -> Simulated:
         payback[np.isinf(payback) & (running >= 0)] = month + 1
         path.append(np.quantile(running, levels))
     paths = pl.DataFrame(np.array(path), schema=list(SCENARIOS)).with_row_index("month").cast({"month": pl.Int64})
-    return Simulated(dict(cases), totals["profit"], totals["cost"], totals["npv"], payback, by_action, more, paths)
+    return Simulated(
+        dict(cases), dict(pilots), totals["profit"], totals["cost"], totals["npv"], payback, by_action, more, paths
+    )
 
 
 def spend_draws(case: Case, rng: np.random.Generator, draws: int) -> Floats:
@@ -312,53 +343,128 @@ def below_zero(draws: Floats) -> Estimate:
     return Estimate(value, float(min(low, value)), float(max(high, value)), draws.size)
 
 
+class PilotTerms(NamedTuple):
+    """How actions are tested: design, days of enrolment at least and at most, and what running a test costs."""
+
+    design: Design
+    shortest: int
+    longest: int
+    cost: float
+
+
+class Pilot(NamedTuple):
+    """The test of one action before it is rolled out.
+
+    It takes `people`, and `days` until it is read; then the effect is seen with the standard error `error`, and the
+    action goes on where that is more than `go_above`. `during` and `after` are the contacts by month: of the test's
+    treated people, and of the roll-out that may follow. `cost` is paid beside what the contacts cost.
+    """
+
+    people: int
+    days: int
+    error: float
+    go_above: float
+    during: Floats
+    after: Floats
+    cost: float
+
+    def goes_on(self, effect: Floats | float) -> Floats:
+        """Probability that the test of a given effect lets the action go on."""
+        probability: Floats = np.asarray(norm.sf((self.go_above - np.asarray(effect)) / self.error))
+        return probability
+
+    def contacts(self, goes_on: Floats | npt.NDArray[np.bool_]) -> Floats:
+        """Contacts, a row a month and a column a draw, where it goes on, or with the probability that it does."""
+        people: Floats = (self.during + np.multiply.outer(goes_on, self.after)).T
+        return people
+
+    def expected(self, case: Case, effect: Floats | float, spend: Floats | float, weights: Floats) -> Floats | float:
+        """Money as of `Case.cash`, expected over what the test may show of an effect."""
+        return case.cash(effect, spend, weights, self.contacts(self.goes_on(effect))) - self.cost
+
+
+def pilot(case: Case, testing: PilotTerms) -> Pilot | None:
+    """The test of an action that is expected to earn most, by weeks of enrolment; None where nobody comes.
+
+    All who can be reached are in it. A longer one sees the effect better, and lets the others wait for longer.
+    """
+    weeks = range(testing.shortest, testing.longest + 1, WEEK)
+    tests = [found for days in weeks if (found := _enrolling(case, testing, days)) is not None]
+    return max(tests, key=lambda one: _mean_profit(case, one, case.audience.spend), default=None)
+
+
+def _enrolling(case: Case, testing: PilotTerms, enrolment: int) -> Pilot | None:
+    """The test that enrols for so many days; None where that leaves the control group without two people.
+
+    What is believed after it is the mean of the effect by Bayes' rule, the error being normal. That rises with what is
+    seen, so that there is one value from which on a contact is expected to earn.
+    """
+    stock, a_day = reachable(case)
+    people, days = stock + a_day * enrolment, enrolment + case.audience.horizon
+    control = people / testing.design.groups
+    if control < 2:
+        return None
+    treated, months = people * testing.design.treated_share, enrolment / DAYS["month"]
+    during = treated / months * np.clip(months - np.arange(MONTHS), 0, 1)
+    error = max(effect_error(case, testing.design, control), 1e-9)
+    return Pilot(
+        int(people),
+        days,
+        error,
+        _go_above(case, error),
+        during,
+        case.contacts_after(treated, days),
+        testing.cost,
+    )
+
+
+def _go_above(case: Case, error: float) -> float:
+    """The effect seen from which on a contact is expected to earn; infinite where none is enough, or any."""
+    effects, slope = case.action.effect_at(GRID), float(case.gain(case.audience.spend))
+    if slope <= 0:
+        return math.inf
+    enough = float(case.burden(case.audience.spend)) / slope
+
+    def beyond(seen: float) -> float:
+        log_weight = -0.5 * ((seen - effects) / error) ** 2
+        weight = np.exp(log_weight - log_weight.max())
+        return float(weight @ effects / weight.sum()) - enough
+
+    least, most = effects[0] - 10 * error, effects[-1] + 10 * error
+    if beyond(least) > 0:
+        return -math.inf
+    return math.inf if beyond(most) <= 0 else float(brentq(beyond, least, most))
+
+
 class Tested(NamedTuple):
     """What testing an action first is worth, in the first year's money.
 
-    `now` is the best that can be done without a test (all or nothing), `test` what testing first earns, `perfect` what
-    knowing the effect would be worth at most.
+    `now` is the best that can be done without a test (all or nothing), `test` what testing first earns (None where
+    there is no test), `perfect` what knowing the effect would be worth at most.
     """
 
     decision: Decision
     now: float
-    test: float
+    test: float | None
     perfect: float
-    days: int | None
-    people: int
+    pilot: Pilot | None
 
 
-def test_first(case: Case, design: Design, shortest: int, longest: int, cost: float) -> Tested:
+def test_first(case: Case, testing: PilotTerms) -> Tested:
     """Go, no go or test first, by the expected value of sample information (Raiffa & Schlaifer 1961).
 
-    The test takes as many people as the likely effect needs, or as come within `longest` days. It sees the effect
-    with a normal error; what is believed after it is the mean of the effect by Bayes' rule, on a grid of the prior's
-    quantiles; the action goes on where that earns money. While the test runs only its treated share is contacted.
+    PilotTerms first is judged by the same months that the programme is simulated with, at the mean of what is spent.
     """
-    spend, action = case.audience.spend, case.action
-    effects = action.effect_at((np.arange(800) + 0.5) / 800)
-    slope, burden = float(case.gain(spend)), float(case.burden(spend))
-    yearly = case.yearly_contacts * (effects * slope - burden)
-    kept = yearly - action.setup_cost
-    now = max(0.0, float(kept.mean()))
-    perfect = float(np.maximum(kept, 0).mean()) - now
-    control, enrolment = feasible(case, design, shortest, longest)
-    if enrolment is None:
-        return Tested("go" if now > 0 else "no go", now, -math.inf, perfect, None, 0)
-    days = enrolment + case.audience.horizon
-    error = effect_error(case, design, control)
-    seen = effects[:, None] + error * norm.ppf((np.arange(200) + 0.5) / 200)[None, :]
-    weight = np.exp(-0.5 * ((seen[..., None] - effects[::8]) / error) ** 2)
-    believed = (weight * effects[::8]).sum(axis=-1) / weight.sum(axis=-1)
-    goes_on = believed * slope > burden
-    running = min(1.0, days / DAYS_A_YEAR)
-    contacted = min(experiments.people(control * design.groups), case.yearly_contacts) * design.treated_share
-    during = contacted * float((effects * slope - burden).mean())
-    later = (1 - running) * float((yearly[:, None] * goes_on).mean())
-    test = during + later - action.setup_cost - cost
-    decision: Decision = "test first" if test > now else "go" if now > 0 else "no go"
-    if max(test, now) <= 0:
-        decision = "no go"
-    return Tested(decision, now, test, perfect, days, experiments.people(control * design.groups))
+    spend, effects = case.audience.spend, case.action.effect_at(GRID)
+    at_once = np.asarray(case.cash(effects, spend, FIRST_YEAR))
+    now = max(0.0, float(at_once.mean()))
+    perfect = float(np.maximum(at_once, 0).mean()) - now
+    planned = pilot(case, testing)
+    test = None if planned is None else float(np.mean(planned.expected(case, effects, spend, FIRST_YEAR)))
+    decision: Decision = "go" if now > 0 else "no go"
+    if test is not None and test > now:
+        decision = "test first"
+    return Tested(decision, now, test, perfect, planned)
 
 
 class Feasible(NamedTuple):
@@ -417,7 +523,7 @@ def by_action(simulated: Simulated, tests: Mapping[str, Tested]) -> pl.DataFrame
         earned, lost = at_percentile(profit, 0.5), below_zero(profit)
         low, high = (0.0, 0.0) if more is None else np.quantile(more, ENDS)
         customers = None if more is None else Estimate(float(np.median(more)), float(low), float(high), more.size)
-        bought = case.audience.buyers
+        bought, planned = case.audience.buyers, tests[name].pilot
         rows.append(
             {
                 "action": case.action.label,
@@ -437,10 +543,11 @@ def by_action(simulated: Simulated, tests: Mapping[str, Tested]) -> pl.DataFrame
                 "highest_contact_cost": case.highest_contact_cost,
                 "cost_per_customer": float(cost) / customers.value if customers and customers.value > 0 else None,
                 "value_now": tests[name].now,
-                "value_of_test": tests[name].test if math.isfinite(tests[name].test) else None,
+                "value_of_test": tests[name].test,
                 "perfect_information": tests[name].perfect,
-                "test_people": tests[name].people or None,
-                "test_days": tests[name].days,
+                "test_people": planned and planned.people,
+                "test_days": planned and planned.days,
+                "go_above": planned.go_above if planned and math.isfinite(planned.go_above) else None,
                 "decision": tests[name].decision,
                 "effect_low": case.action.low,
                 "effect": case.action.likely,
@@ -458,13 +565,14 @@ def _spread(name: str, estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def programme(cases: Mapping[str, Case | LeftOut], tests: Mapping[str, Tested], draws: int) -> Simulated | LeftOut:
-    """The actions that are worth their money, now or after a test, simulated as if all were rolled out."""
+    """The actions that are worth their money, as decided: rolled out at once, or tested first and then perhaps."""
     if not tests:
         return simulated({}, draws)
     worth = {name: case for name, case in cases.items() if isinstance(case, Case) and tests[name].decision != "no go"}
     if not worth:
         return LeftOut("No action is expected to earn what it costs, neither now nor after a test.")
-    return simulate(worth, draws)
+    first = {name: one.pilot for name, one in tests.items() if one.decision == "test first" and one.pilot is not None}
+    return simulate(worth, draws, first)
 
 
 def most_profitable(simulated: Simulated) -> Case:
@@ -524,34 +632,46 @@ def measures(simulated: Simulated | LeftOut) -> list[Measure]:
     return [*found, Measure("probability_of_loss", "Probability of a loss", "share", loss.value, loss.interval)]
 
 
-def expected_profit(cases: Mapping[str, Case]) -> float:
+def expected_profit(cases: Mapping[str, Case], pilots: Mapping[str, Pilot] = MappingProxyType({})) -> float:
     """First-year profit of all cases at the mean of every effect and amount: the mean of what `simulate` draws."""
-    return sum(float(case.cash(case.action.mean_effect, case.audience.spend, FIRST_YEAR)) for case in cases.values())
+    return sum(_mean_profit(case, pilots.get(name), case.audience.spend) for name, case in cases.items())
 
 
-def tornado(cases: Mapping[str, Case], swing: float) -> pl.DataFrame:
-    """What the first year's profit hangs on: each assumption at its low and high end, the others at their mean.
+def _mean_profit(case: Case, planned: Pilot | None, spend: float) -> float:
+    """First-year profit over all effects: money is linear in them, but for what a pilot decides."""
+    if planned is None:
+        return float(case.cash(case.action.mean_effect, spend, FIRST_YEAR))
+    return float(np.mean(planned.expected(case, case.action.effect_at(GRID), spend, FIRST_YEAR)))
+
+
+def tornado(decided: Simulated, testing: PilotTerms, swing: float) -> pl.DataFrame:
+    """What the programme's first year hangs on: each assumption at its low and high end, the others at their mean.
 
     Effects and spend go to their 10th and 90th percentile, what has no range of its own up and down by `swing`. One row
     an assumption, the one that matters most first: assumption, low, high (profit), width.
     """
-    middle = expected_profit(cases)
+    cases, pilots = decided.cases, decided.pilots
+    middle = expected_profit(cases, pilots)
     rows = []
-    for case in cases.values():
-        mean, spend, z = case.action.mean_effect, case.audience.spend, float(norm.ppf(0.9))
-        usual = float(case.cash(mean, spend, FIRST_YEAR))
+    for name, case in cases.items():
+        planned, spend, z = pilots.get(name), case.audience.spend, float(norm.ppf(0.9))
+        usual = _mean_profit(case, planned, spend)
         effects = case.action.effect_at(np.array([0.1, 0.9]))
+        money = case.cash(effects, spend, FIRST_YEAR)
+        if planned is not None:
+            money = planned.expected(case, effects, spend, FIRST_YEAR)
         spends = np.maximum(spend + np.array([-z, z]) * case.spend_error, 0)
         for what, moved in (
-            ("effect", case.cash(effects, spend, FIRST_YEAR)),
-            ("spend without it", case.cash(mean, spends, FIRST_YEAR)),
+            ("effect", np.asarray(money)),
+            ("spend without it", np.array([_mean_profit(case, planned, one) for one in spends])),
         ):
-            rows.append((f"{case.action.label}: {what}", *(middle - usual + np.sort(np.asarray(moved)))))
+            rows.append((f"{case.action.label}: {what}", *(middle - usual + np.sort(moved))))
     for label, vary in _SHARED.items():
-        ends = [
-            expected_profit({name: vary(case, factor) for name, case in cases.items()})
-            for factor in (1 - swing, 1 + swing)
-        ]
+        ends = []
+        for factor in (1 - swing, 1 + swing):
+            varied = {name: vary(case, factor) for name, case in cases.items()}
+            again = {name: pilot(varied[name], testing) or planned for name, planned in pilots.items()}
+            ends.append(expected_profit(varied, again))
         rows.append((label, min(ends), max(ends)))
     table = pl.DataFrame(rows, schema=["assumption", "low", "high"], orient="row")
     return table.with_columns((pl.col("high") - pl.col("low")).alias("width")).sort(
@@ -623,7 +743,8 @@ def _expected(simulated: Simulated, formats: Formats) -> str:
     low, middle, high = (formats.money(rows[name]["net_profit"]) for name in SCENARIOS)
     loss = below_zero(simulated.profit)
     return (
-        f"{_counted(simulated.cases)} worth the money, now or after a test. Expected is a net profit of {middle} in "
+        f"{_counted(simulated.cases)} worth the money, now or after a test{_delayed(simulated)}. Expected is a net "
+        f"profit of {middle} in "
         f"the first year; one time in ten it is less than {low}, one time in ten more than {high}. The probability of "
         f"a loss is {formats.share(loss.value, loss.interval)}."
     )
@@ -631,3 +752,8 @@ def _expected(simulated: Simulated, formats: Formats) -> str:
 
 def _counted(cases: Mapping[str, Case]) -> str:
     return "One action is" if len(cases) == 1 else f"{len(cases)} actions are"
+
+
+def _delayed(simulated: Simulated) -> str:
+    """How an action that is tested first counts; empty where there is none."""
+    return ", whose cost and delay are counted" if simulated.pilots else ""

@@ -31,7 +31,6 @@ from scipy.stats import norm
 
 from patternbook.analysis import experiments, intervals, roi
 from patternbook.analysis.experiments import Design
-from patternbook.analysis.history import DAYS_A_YEAR
 from patternbook.analysis.intervals import CONFIDENCE, Estimate, Floats
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.roi import ON_ORDERS, Case
@@ -269,17 +268,17 @@ def simulate(planned: Plan, trials: int, cost: float, seed: int = 0) -> Trials:
     effect = case.action.effect_at(rng.random(trials))
     baseline, spend = roi.buyer_draws(case, rng, trials), roi.spend_draws(case, rng, trials)
     a_contact = np.asarray(case.per_contact(effect, spend))
-    yearly = case.yearly_contacts * a_contact
+    at_once = case.yearly_contacts * a_contact - case.action.setup_cost
     treated = experiments.people(planned.control * planned.design.ratio)
     profit, wrong, days = {}, {}, {}
     for name, stop in looks(planned, baseline, spend, effect, rng).items():
         took = stop.day + horizon
         assigned = treated * np.minimum(took, planned.enrolment) / planned.enrolment
-        later = np.maximum(0.0, 1 - took / DAYS_A_YEAR) * yearly
-        profit[name] = assigned * a_contact + stop.goes_on * later - case.action.setup_cost - cost
+        later = case.contacts_after(assigned, took.astype(float)) @ roi.FIRST_YEAR
+        profit[name] = (assigned + stop.goes_on * later) * a_contact - case.action.setup_cost - cost
         wrong[name], days[name] = stop.goes_on != (a_contact > 0), took.astype(float)
-    profit |= {"roll out": yearly - case.action.setup_cost, "nothing": np.zeros(trials)}
-    wrong |= {"roll out": yearly < case.action.setup_cost, "nothing": yearly > case.action.setup_cost}
+    profit |= {"roll out": at_once, "nothing": np.zeros(trials)}
+    wrong |= {"roll out": at_once < 0, "nothing": at_once > 0}
     days |= {"roll out": np.zeros(trials), "nothing": np.zeros(trials)}
     return Trials(planned, profit, wrong, days)
 

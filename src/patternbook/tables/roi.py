@@ -23,8 +23,8 @@ def actions(frame: pl.DataFrame, horizon: int, formats: Formats) -> GT:
     }
     note = (
         f"Audiences do not overlap. Buy anyway: of such people, within {horizon} days and without being contacted, "
-        "with 95% interval. Amounts are those of the first year, set-up and discounts to those who buy anyway "
-        "included; medians of what was simulated. Loss: its probability. A dash: costs nothing."
+        "with 95% interval. Amounts are those of the first year if rolled out at once, set-up and discounts to those "
+        "who buy anyway included; medians of what was simulated. Loss: its probability. A dash: costs nothing."
     )
     return table("roi-actions", frame, columns, formats, note)
 
@@ -51,6 +51,7 @@ def decisions(frame: pl.DataFrame, formats: Formats) -> GT:
     columns = {
         "priority": Column("#", "count"),
         "action": Column("Action"),
+        "audience": Column("Audience", "count"),
         "decision": Column("Decision"),
         "effect": Column("Effect assumed", "share", ("effect_low", "effect_high")),
         "effort": Column("Effort"),
@@ -69,11 +70,13 @@ def information(frame: pl.DataFrame, formats: Formats) -> GT:
         "perfect_information": Column("To know", "currency"),
         "test_people": Column("People", "count"),
         "test_days": Column("Days", "count"),
+        "go_above": Column("Go from", "share"),
     }
     note = (
-        "Expected net profit of the first year. Without test: the better of all and nothing. With test: what is "
-        "decided after it by what it shows, less what testing costs (expected value of sample information). To know: "
-        "what knowing the effect would add at most. People, days: those of the test."
+        "Expected net profit of the first year. Without test: the better of all and nothing. With test: only those "
+        "treated in it are contacted until it is read, then all if it shows the effect under 'go from' or more "
+        "(expected value of sample information). To know: what knowing the effect would add at most. People, days: "
+        "those of the test that is expected to earn most, the wait for its outcomes included."
     )
     return table("roi-information", _by_priority(frame), columns, formats, note)
 
@@ -99,8 +102,9 @@ def programme(frame: pl.DataFrame, formats: Formats) -> GT:
         "payback_months": Column("Pays back after", "months"),
     }
     note = (
-        "The tenth, fiftieth and ninetieth of a hundred simulated outcomes. In brackets: what the data leave open of "
-        f"it (95%), the assumptions as they are. A dash: not within {MONTHS} months."
+        "The tenth, fiftieth and ninetieth of a hundred simulated outcomes. What is tested first counts with the "
+        "cost and delay of its test, and further only where the test lets it go on. In brackets: what the data leave "
+        f"open of it (95%), the assumptions as they are. A dash: not within {MONTHS} months."
     )
     return table("roi-programme", shown, columns, formats, note)
 
