@@ -39,6 +39,27 @@ local function band(div)
   return blocks
 end
 
+-- What a chapter means and what it does not: side by side where there is room.
+local function reading(div)
+  if not div.classes:includes("reading") then return nil end
+  local columns = pandoc.List()
+  for _, block in ipairs(div.content) do
+    if block.t == "Header" or #columns == 0 then columns:insert(pandoc.Blocks({})) end
+    columns[#columns]:insert(block)
+  end
+  if is_html then
+    return pandoc.Div(columns:map(function(column) return pandoc.Div(column) end), pandoc.Attr("", { "reading" }))
+  end
+  local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#reading(") })
+  for _, column in ipairs(columns) do
+    blocks:insert(pandoc.RawBlock("typst", "["))
+    blocks:extend(column)
+    blocks:insert(pandoc.RawBlock("typst", "],"))
+  end
+  blocks:insert(pandoc.RawBlock("typst", ")"))
+  return blocks
+end
+
 -- Long words on paper --------------------------------------------------------------------------------------------
 
 -- A word too long for a line or a column may break after its punctuation, and where it has none every few characters.
@@ -201,4 +222,4 @@ local function typst_table(tbl)
   return pandoc.RawBlock("typst", text)
 end
 
-return { { Str = breakable }, { Link = unlink, Span = card_part }, { Div = band, Table = typst_table } }
+return { { Str = breakable }, { Link = unlink, Span = card_part }, { Div = function(div) return band(div) or reading(div) end, Table = typst_table } }

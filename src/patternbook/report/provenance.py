@@ -16,12 +16,15 @@ from patternbook.markup import escaped
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report.cells import Notebook, new_notebook, new_result, new_text
+from patternbook.report.claims import SUBJECTS
 from patternbook.report.images import pipe_table
-from patternbook.report.variables import anchor, number
+from patternbook.report.variables import NOT_COMPUTED, anchor, number
 from patternbook.runs import git_state
 
 NAME = "00_provenance"
 HASH_DIGITS = 16
+MOST_NAMED = 2  # labels of what is left out for one reason; more are counted
+COMPUTED = [topic for topic in SUBJECTS if topic != "readout"]  # subjects that have findings where they were computed
 PACKAGES = ("duckdb", "polars", "numpy", "scipy", "plotly", "great-tables", "papermill", "pypandoc_binary", "typst")
 
 
@@ -91,14 +94,29 @@ def _sources(paths: RunPaths, hashes: Mapping[Path, str], formats: Formats) -> I
 
 
 def _left_out(findings: Mapping[str, Finding]) -> Iterator[Any]:
-    """What this run could not compute, one row a reason."""
-    reasons: dict[str, list[str]] = {}
-    for finding in findings.values():
+    """What this run could not compute, one row a subject and reason; a subject without any finding was not run."""
+    missing: dict[tuple[str, str], list[str]] = {}
+    for finding_id, finding in findings.items():
         if finding.value is None:
-            reasons.setdefault(finding.reason or "", []).append(finding.label)
-    if reasons:
-        rows = [[", ".join(dict.fromkeys(labels)), reason] for reason, labels in reasons.items()]
-        yield table_cell("tbl-left-out", "What this run leaves out, and why.", ["Left out", "Why"], rows, "ll")
+            topic = finding_id.split(".")[0]
+            missing.setdefault((topic, finding.reason or ""), []).append(finding.label)
+    seen = {finding_id.split(".")[0] for finding_id in findings}
+    for topic in {*COMPUTED} - seen:
+        missing[topic, NOT_COMPUTED] = []
+    order = {topic: place for place, topic in enumerate(SUBJECTS)}
+    rows = [
+        [SUBJECTS.get(topic, topic), _named(labels), reason]
+        for (topic, reason), labels in sorted(missing.items(), key=lambda entry: order.get(entry[0][0], len(order)))
+    ]
+    if rows:
+        header = ["Subject", "Left out", "Why"]
+        yield table_cell("tbl-left-out", "What this run leaves out, and why.", header, rows, "lll")
+
+
+def _named(labels: Sequence[str]) -> str:
+    """The labels where they are few, else how many there are; all are in findings.json."""
+    distinct = list(dict.fromkeys(labels))
+    return "; ".join(distinct) if len(distinct) <= MOST_NAMED else f"{len(distinct)} numbers" if distinct else "all"
 
 
 def table_cell(

@@ -29,6 +29,7 @@ from patternbook.report.cells import (
     write_notebook,
 )
 from patternbook.report.chartdata import csv_of
+from patternbook.report.paper import on_paper
 
 SCREEN = '::: {.content-visible when-format="html"}'
 PAPER = '::: {.content-visible unless-format="html"}'
@@ -69,7 +70,7 @@ def publish(executed: Mapping[str, Notebook], folder: Path, fonts: Path, formats
         figure for name, notebook in executed.items() for cell in notebook.cells for figure in _figures(name, cell)
     ]
     flat = [figure for figure in figures if (figure.spec["layout"].get("meta") or {}).get("paper", True)]
-    problem = images.draw({folder / figure.image: figure.spec for figure in flat}, fonts)
+    problem = images.draw({folder / figure.image: on_paper(figure.spec) for figure in flat}, fonts)
     paper = {figure.image: figure.alt for figure in figures}
     paper |= {figure.image: images.data_table(figure.spec, formats) if problem else _image(figure) for figure in flat}
     published = {name: _published(name, notebook, paper) for name, notebook in executed.items()}

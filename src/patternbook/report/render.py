@@ -22,6 +22,7 @@ from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report import pandoc, quarto
 from patternbook.report.cells import MARKDOWN, Notebook, data_of, labelled, read_notebook
+from patternbook.report.claims import claims
 from patternbook.report.dictionary import NAME as DICTIONARY
 from patternbook.report.dictionary import dictionary
 from patternbook.report.pages import write_pages
@@ -110,6 +111,7 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     write_exports(findings, _tables(artefacts, paths), facts(params, findings), folder / EXPORTS)
 
     values = variables(params, findings, conditions(template)) | _reasons_of_cells(executed)
+    values |= {f"claim.{topic}": escaped(text) for topic, text in claims(findings, formats).items()}
     values |= moved.values if moved else {}
     cells = _available(executed) | {f"{name}.{label}" for name, book in made.items() for label in labelled(book)}
     body = resolve_conditions(template, lambda subject: subject in values or subject in cells)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fake_run import finding, full_findings
+
+from patternbook.formats import Formats
+from patternbook.report.claims import SUBJECTS, claims
+
+FORMATS = Formats("USD", "en_US")
+
+
+def revenue(value: float, low: float | None = None, high: float | None = None) -> str:
+    change = finding(value, "share", "Revenue, change", "02_eda#tbl-kpis", low=low, high=high)
+    return claims({"eda.revenue_change": change}, FORMATS)["eda"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ((0.08, 0.05, 0.11), "Revenue rose by 8.0% on the period before"),
+        ((-0.08, -0.11, -0.05), "Revenue fell by 8.0% on the period before"),
+        ((0.08, -0.02, 0.18), "Revenue shows no clear change on the period before"),
+        ((-0.08, -0.18, 0.02), "Revenue shows no clear change on the period before"),
+        ((-0.08,), "Revenue fell by 8.0% on the period before"),
+        ((0.0,), "Revenue shows no clear change on the period before"),
+    ],
+)
+def test_a_number_that_fell_makes_a_sentence_that_says_so(bounds: tuple[float, ...], said: str) -> None:
+    assert revenue(*bounds) == said
+
+
+def programme(conservative: float, realistic: float) -> str:
+    values = {"roi.net_profit_conservative": conservative, "roi.net_profit_realistic": realistic}
+    more: dict[str, Any] = {"kind": "modelled", "low": -1e6, "high": 1e6}
+    found = {name: finding(value, "currency", name, "07#tbl-roi", **more) for name, value in values.items()}
+    return claims(found, FORMATS)["roi"]
+
+
+def test_a_programme_that_may_lose_is_not_said_to_earn() -> None:
+    assert "earns $5,000" in programme(1000, 5000)
+    assert "may lose money" in programme(-1000, 5000)
+    assert "earn" not in programme(-9000, -5000)
+    assert "−$5,000" in programme(-9000, -5000)
+
+
+def test_the_hurdle_is_named_only_where_the_intervals_part() -> None:
+    known = full_findings()
+    assert "The cart is the hurdle" in claims(known, FORMATS)["funnel"]
+    wide = known["funnel.view_to_cart"].model_copy(update={"high": 0.6})
+    assert "alike" in claims(known | {"funnel.view_to_cart": wide}, FORMATS)["funnel"]
+
+
+def test_without_findings_the_subject_stands() -> None:
+    assert claims({}, FORMATS) == SUBJECTS
+    absent = full_findings()["funnel.view_to_cart"].model_copy(
+        update={"value": None, "low": None, "high": None, "reason": "No carts."}
+    )
+    assert claims(full_findings() | {"funnel.view_to_cart": absent}, FORMATS)["funnel"] == SUBJECTS["funnel"]
