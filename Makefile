@@ -9,10 +9,10 @@ READY := $(VENV)/ready
 PARAMS ?= params/sample.yaml
 SET ?=
 
-.PHONY: help report test lint bench coverage lab lock
+.PHONY: help report test lint bench bench-large coverage lab lock
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 report: $(VENV)/browser  ## Run everything that is not current and render the report [PARAMS=params/x.yaml] [SET="key=value …"]
 	@$(VENV)/bin/patternbook run $(PARAMS) $(foreach pair,$(SET),--set $(pair))
@@ -27,11 +27,15 @@ lint: $(READY)  ## Check style, types, and that notebooks hold no outputs
 	@$(PY) -m mypy
 	@$(VENV)/bin/nbstripout --keep-id --verify notebooks/*.ipynb
 
-bench: $(READY)  ## Measure compaction, baskets, customer models and scoring
+bench: $(VENV)/browser  ## Measure compaction, baskets, customer models, scoring and whole runs of 1 and 10 million events
 	@$(PY) tests/benchmarks/compaction.py
 	@$(PY) tests/benchmarks/basket.py
 	@$(PY) tests/benchmarks/lifetime.py
 	@$(PY) tests/benchmarks/scoring.py
+	@$(PY) tests/benchmarks/growth.py
+
+bench-large: $(VENV)/browser  ## Measure 110 million events from raw CSV to the report: half an hour or more, 25 GB of disk
+	@$(PY) tests/benchmarks/growth.py 110000000
 
 coverage: $(READY)  ## Measure how often each kind of interval holds the truth
 	@$(PY) tests/benchmarks/coverage.py
