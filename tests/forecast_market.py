@@ -57,8 +57,9 @@ def market(
         params = Params(run="trial", source=source)
         assert isinstance(params.source, Simulated)
         simulate(params.source, project.paths.raw)
-        for month in sorted(project.paths.raw.glob("*.csv"))[: -(kept_months or months)]:
-            month.unlink()
+        if kept_months:
+            files = sorted(map(str, project.paths.raw.glob("*.csv")))[-kept_months:]
+            params = Params(run="trial", source={"kind": "clickstream", "files": files})
         compact(params)
         build_marts(params)
         marts = {name: project.mart(name) for name in ALL}

@@ -51,8 +51,8 @@ def paths(
 
 
 def test_the_bundle_scores_as_the_run_did_and_holds_no_pickle(paths: RunPaths, shop: Market, scorer: Scorer) -> None:
-    ours = scoring.score(scorer, shop.now.customers, FORMATS)
-    assert scoring.score(bundle.load(paths), shop.now.customers, FORMATS).equals(ours)
+    ours = scoring.score(scorer, shop.now.customers.lazy(), FORMATS)
+    assert scoring.score(bundle.load(paths), shop.now.customers.lazy(), FORMATS).equals(ours)
     assert {file.suffix for file in paths.model.iterdir()} == {".txt", ".json"}
     for file in paths.model.glob("*.json"):
         json.loads(file.read_text("utf-8"))
@@ -69,7 +69,7 @@ def test_a_file_of_features_is_scored(
     features.write_csv(file) if suffix == ".csv" else features.write_parquet(file)
     found, written = scores.score("small", str(file), target)
     assert written == target
-    ours = scoring.score(scorer, features, FORMATS)
+    ours = scoring.score(scorer, features.lazy(), FORMATS)
     assert found["customer_id"].to_list() == ours["customer_id"].to_list()
     assert found["probability"].to_list() == pytest.approx(ours["probability"].to_list())
     assert (pl.read_csv(target) if suffix == ".csv" else pl.read_parquet(target)).height == 50
@@ -87,6 +87,7 @@ def test_a_file_of_features_is_scored(
             r"row 1: column 'views': 'many' is not of type bigint",
         ),
         (lambda frame: frame.with_columns(pl.lit(None).alias("orders")), r"row 1: column 'orders' is empty"),
+        (lambda frame: pl.concat([frame, frame]), r"row 2: customer \d+ is in the file more than once; give one row"),
     ],
 )
 def test_a_file_that_is_not_of_features_is_refused(

@@ -170,9 +170,9 @@ class Recorder:
         """A mart of the run that is read when it is collected, and then only as far as it is asked for."""
         return pl.scan_parquet(self.paths.mart(name))
 
-    def at_cutoff(self, name: str, cutoff: date) -> pl.DataFrame:
+    def rows_at_cutoff(self, name: str, cutoff: date) -> pl.LazyFrame:
         """The rows of one cutoff of a mart."""
-        return self.scan(name).filter(pl.col("cutoff") == cutoff).collect()
+        return self.scan(name).filter(pl.col("cutoff") == cutoff)
 
     def products(self) -> pl.DataFrame:
         """What the source says of each product."""

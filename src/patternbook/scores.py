@@ -43,7 +43,7 @@ def score(run: str, what: str, target: Path | None = None) -> tuple[pl.DataFrame
     scorer = bundle.load(paths)
     cutoff = _as_date(what)
     features = read_features(Path(what).expanduser()) if cutoff is None else _at(params, cutoff)
-    scores = scoring.score(scorer, features, Formats(params.currency.code, params.currency.locale))
+    scores = scoring.score(scorer, features.lazy(), Formats(params.currency.code, params.currency.locale))
     with aside(target) as file:
         if target.suffix == ".csv":
             scores.write_csv(file)
@@ -101,6 +101,13 @@ def read_features(file: Path) -> pl.DataFrame:
             row = int(typed.is_null().arg_true()[0])
             raise UserError(f"{file}, row {row + 1}: column {column.name!r} is empty")
         frame = frame.with_columns(typed.alias(column.name))
+    twice = frame["customer_id"].is_duplicated()
+    if twice.any():
+        row = int(twice.arg_true()[1])
+        raise UserError(
+            f"{file}, row {row + 1}: customer {frame['customer_id'][row]} is in the file more than once; give one row "
+            "a customer, of one cutoff"
+        )
     return frame.select(wanted)
 
 

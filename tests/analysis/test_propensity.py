@@ -273,7 +273,7 @@ def test_profit_of_a_policy_is_what_its_customers_bring(shop: Market, forecast: 
 
 def test_scores_rank_by_probability_with_reasons_for_those_worth_a_contact(shop: Market, forecast: Forecast) -> None:
     scorer = scoring.scorer(forecast, shop.panels, intent.terms(shop.panels, 30, 0.3, 0.1, 0.25))
-    scores = scoring.score(scorer, shop.now.customers, FORMATS)
+    scores = scoring.score(scorer, shop.now.customers.lazy(), FORMATS)
     assert scores.height == shop.now.customers.height
     assert scores["probability"].is_sorted(descending=True)
     assert scores["score"].is_between(0, 100).all()
@@ -281,7 +281,36 @@ def test_scores_rank_by_probability_with_reasons_for_those_worth_a_contact(shop:
     assert (scores["reason_1"].is_not_null() == (scores["tier"] != "low")).all()
     assert set(scores["confidence"]) <= {"A", "B", "C"}
     strange = shop.now.customers.with_columns(pl.lit(10**6, dtype=pl.Int64).alias("views"))
-    assert not (scoring.score(scorer, strange, FORMATS)["confidence"] == "A").any()
+    assert not (scoring.score(scorer, strange.lazy(), FORMATS)["confidence"] == "A").any()
+
+
+def test_scores_do_not_depend_on_how_many_are_scored_at_a_time(
+    shop: Market, forecast: Forecast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = scoring.scorer(forecast, shop.panels, intent.terms(shop.panels, 30, 0.3, 0.1, 0.25))
+    whole = scoring.score(scorer, shop.now.customers.lazy(), FORMATS)
+    monkeypatch.setattr(scoring, "PART", 97)
+    assert scoring.score(scorer, shop.now.customers.lazy(), FORMATS).equals(whole)
+
+
+def test_a_sample_is_judged_by_its_own_buyers(shop: Market) -> None:
+    """Labels of customers who were not drawn do not count, and the answer says how many were."""
+    features, labels = shop.marts["features"], shop.marts["labels"]
+    some = propensity.drawn(features.lazy(), features.height // 10).collect()
+    drawn = propensity.panels(some, labels, shop.at, 10)
+    assert not isinstance(drawn, LeftOut)
+    told = some.filter(pl.col("cutoff") == shop.at.test)["customer_id"]
+    buyers = labels.filter(
+        pl.col("cutoff") == shop.at.test,
+        pl.col("days_to_purchase") < shop.at.horizon,
+        pl.col("customer_id").is_in(told.implode()),
+    )
+    assert drawn.test.bought(shop.at.horizon).sum() == buyers.height
+    refused = propensity.panels(some, labels, shop.at, buyers.height + 1)
+    assert isinstance(refused, LeftOut)
+    found = propensity.forecast(drawn, shop.at.horizon, every=False)
+    assert "drawn by their ids" in propensity.answer(found, shop.at, 30, 10**6, FORMATS)
+    assert "drawn by" not in propensity.answer(found, shop.at, 30, len(found.labels), FORMATS)
 
 
 # -- next category ------------------------------------------------------------------------------------------------

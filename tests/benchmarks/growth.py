@@ -137,7 +137,8 @@ def _queries(given: Params) -> dict[str, float]:
     events, products = f"'{paths.events}/*.parquet'", f"'{paths.products}'"
     with connection(given) as con:
         customer, product = con.execute(
-            f"SELECT customer_id, product_id FROM {events} WHERE event_type = 'purchase' LIMIT 1"
+            f"SELECT customer_id, product_id FROM {events} WHERE event_type = 'purchase' "
+            "AND customer_id IS NOT NULL AND product_id IS NOT NULL LIMIT 1"
         ).fetchone() or (0, 0)
         (category,) = con.execute(f"SELECT mode(category_code) FROM {products}").fetchone() or ("",)
     of_category = f"SELECT product_id FROM {products} WHERE category_code = '{category}'"

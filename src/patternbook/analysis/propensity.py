@@ -91,6 +91,7 @@ def panels(features: pl.DataFrame, labels: pl.DataFrame, at: Cutoffs | None, min
     """Panels of all cutoffs with a known outcome, where there are buyers and others enough to learn from."""
     if at is None:
         return LeftOut("The data hold fewer than four days, too few to learn from one time and test at a later one.")
+    labels = labels.join(features.select("cutoff", "customer_id"), on=["cutoff", "customer_id"], how="semi")
     for name, days in (("training", at.training), ("calibration", (at.calibration,)), ("test", (at.test,))):
         known = features.filter(pl.col("cutoff").is_in(days)).height
         within = pl.col("days_to_purchase") < at.horizon
@@ -281,8 +282,8 @@ def _measures(one: Forecast | None, suffix: str, horizon: int, reason: str | Non
     ]
 
 
-def answer(one: Forecast, at: Cutoffs, asked: int, formats: Formats) -> str:
-    """What the forecast can do, in a few sentences, from the results."""
+def answer(one: Forecast, at: Cutoffs, asked: int, known: int, formats: Formats) -> str:
+    """What the forecast can do, in a few sentences, from the results; `known` customers were there at the test."""
     scores, gain = one.evaluation.of_model, one.evaluation.gains["auc"]
     found, lift = scores["recall_0.05"], scores["lift_0.05"]
     sentences = []
@@ -307,6 +308,11 @@ def answer(one: Forecast, at: Cutoffs, asked: int, formats: Formats) -> str:
     else:
         verdict = f"no more than {one.evaluation.best} can do, within what chance allows ({difference})"
     sentences.append(f"It ranks a buyer above somebody else with probability {auc}, {verdict}.")
+    if known > len(one.labels):
+        sentences.append(
+            f"It was learned from and tested with {formats.count(len(one.labels))} of {formats.count(known)} "
+            "customers, drawn by their ids (`propensity.most_customers`); all of them are scored."
+        )
     return " ".join(sentences)
 
 

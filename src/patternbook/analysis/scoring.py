@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from patternbook.formats import Formats
 
 QUANTILES = np.linspace(0, 1, 101)
 MOST_REASONS = 20_000
+PART = 200_000  # customers scored at a time: half a gigabyte
 TARGETED = ("high", "medium")
 
 
@@ -61,31 +63,48 @@ def probabilities(scorer: Scorer, features: pl.DataFrame) -> tuple[Floats, Float
     return scorer.model.probability(x), x
 
 
-def score(scorer: Scorer, features: pl.DataFrame, formats: Formats) -> pl.DataFrame:
-    """One row a customer, the likeliest first.
+def score(scorer: Scorer, features: pl.LazyFrame, formats: Formats) -> pl.DataFrame:
+    """One row a customer, the likeliest first. `features` are rows of the mart; they are read in parts.
 
     Columns: customer_id, probability, score (0–100, the percentile among the customers of the test), tier, confidence
     and, for those whom it pays to contact (the 20,000 likeliest of them), reason_1 to reason_3. Confidence is A where
     the forecast held in the test for such probabilities and the customer is like those it was learned from, B where one
     of the two is so, C where none is.
     """
+    frame = pl.concat([_judged(scorer, part) for part in _parts(features)]).sort(
+        "probability", "customer_id", descending=[True, False]
+    )
+    told = frame.filter(pl.col("tier").is_in(TARGETED)).head(MOST_REASONS).select("customer_id")
+    rows = features.filter(pl.col("customer_id").is_in(told["customer_id"].implode())).collect()
+    _, x = probabilities(scorer, rows)
+    words = explanation.reasons(scorer.model, x, scorer.preparation.names, formats)
+    return frame.join(
+        pl.concat([rows.select("customer_id"), words], how="horizontal"),
+        on="customer_id",
+        how="left",
+        maintain_order="left",
+    )
+
+
+def _parts(features: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """The rows by ranges of customers, so that millions of them need no more memory than `PART`."""
+    known = features.select("customer_id").collect().to_series().unique().sort()
+    for first in range(0, len(known), PART):
+        ends = known.slice(first, PART)
+        yield features.filter(pl.col("customer_id").is_between(ends.min(), ends.max())).collect()
+
+
+def _judged(scorer: Scorer, features: pl.DataFrame) -> pl.DataFrame:
     probability, x = probabilities(scorer, features)
-    tier = scorer.terms.tier(probability)
-    frame = pl.DataFrame(
+    return pl.DataFrame(
         {
             "customer_id": features["customer_id"],
             "probability": probability,
             "score": np.clip(np.searchsorted(scorer.ranks, probability, side="right") - 1, 0, 100),
-            "tier": tier,
+            "tier": scorer.terms.tier(probability),
             "confidence": _confidence(scorer, probability, x),
-            "row": np.arange(len(probability)),
         }
-    ).sort("probability", "customer_id", descending=[True, False])
-    told = frame.filter(pl.col("tier").is_in(TARGETED)).head(MOST_REASONS)
-    words = explanation.reasons(scorer.model, x[told["row"].to_numpy()], scorer.preparation.names, formats)
-    return frame.join(
-        pl.concat([told.select("row"), words], how="horizontal"), on="row", how="left", maintain_order="left"
-    ).drop("row")
+    )
 
 
 def _confidence(scorer: Scorer, probability: Floats, x: Floats) -> pl.Series:
