@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 from basket_lines import PRODUCTS, found, independent, lines
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import binom
 from sklearn.metrics import ndcg_score
@@ -15,7 +17,7 @@ from sklearn.metrics import ndcg_score
 from patternbook.analysis import recommendations
 from patternbook.analysis.baskets import Baskets, baskets
 from patternbook.analysis.measure import LeftOut
-from patternbook.analysis.recommendations import METHODS, TOP, Check, Queries, Ranking, Sales, check, learn
+from patternbook.analysis.recommendations import METHODS, TOP, Check, Queries, Ranking, Sales, Scores, check, learn
 from patternbook.formats import Formats
 
 US = Formats("USD", "en_US")
@@ -89,8 +91,9 @@ def test_scores_are_those_of_sklearn() -> None:
     values = rng.random((queries, n))
     rows = iter(values)
 
-    def method(sales: Sales, block: sparse.csr_array) -> np.ndarray:
-        return np.array([next(rows) for _ in range(block.shape[0])])
+    def method(sales: Sales, block: sparse.csr_array) -> Scores:
+        drawn = np.array([next(rows) for _ in range(block.shape[0])])
+        return Scores(sparse.csr_array(drawn), np.zeros(len(drawn)))
 
     learned = recommendations._learned(sales, asked, method)
     values[given.nonzero()] = -1
@@ -131,11 +134,45 @@ def test_lists_beside_products_are_in_order_and_hold_only_what_enough_customers_
     assert score == pytest.approx((both + 10 * p) / (n + 10) / p**0.2)
 
 
+def dense(sales: Sales, scores: Scores) -> np.ndarray:
+    """The scores of all items, written out."""
+    row, item = np.indices(scores.extra.shape)
+    return scores.of(sales, row, item, scores.extra.toarray())
+
+
+@given(
+    st.integers(0, 2**31), st.sampled_from(METHODS), st.sampled_from([1.0, 30.0, 1e4]), st.sampled_from([0, 0.2, 0.5])
+)
+@settings(max_examples=60, deadline=None)
+def test_the_best_are_those_of_all_scores_written_out(seed: int, method: str, strength: float, discount: float) -> None:
+    """Also where everything is given, where nothing is, and where little was bought together."""
+    rng = np.random.default_rng(seed)
+    held = [set(map(int, rng.integers(0, rng.integers(2, 40), rng.integers(1, 6)))) for _ in range(60)]
+    own = baskets(lines(held), 100)
+    sales = learn(own, np.arange(len(own)), PRODUCTS)
+    if not len(sales.items):
+        return
+    matrix = rng.random((12, len(sales.items))) < rng.choice([0.0, 0.1, 0.5, 1.0], 12)[:, None]
+    asked = sparse.csr_array(matrix.astype(float))
+    score = recommendations._methods(sales, Ranking(strength, discount)).get(method)
+    if score is None:
+        return
+    scores = dense(sales, score(sales, asked))
+    if method == "popularity in the category":  # all of the category, not only those that could be shown
+        alike = [np.isin(sales.category, sales.category[row & (sales.category >= 0)]) for row in matrix]
+        scores = np.array(alike) + sales.popularity
+    every = np.where(matrix, -np.inf, scores)
+    wanted = np.argsort(-every, axis=1, kind="stable")[:, :TOP]
+    wanted = np.where(np.isfinite(np.take_along_axis(every, wanted, axis=1)), wanted, -1)
+    found = np.concatenate([best for best, _ in recommendations.ranked(sales, asked, score)])
+    assert found.tolist() == wanted.tolist()
+
+
 def test_a_discount_of_one_takes_all_popularity_away() -> None:
     own = baskets(lines(companions(np.random.default_rng(9), 400)), 100)
     sales = learn(own, np.arange(400), PRODUCTS)
     one = sparse.csr_array(sparse.eye_array(len(sales.items)))
-    assert recommendations.also_bought(sales, one, Ranking(1e12, 1)) == pytest.approx(1, rel=1e-6)
+    assert dense(sales, recommendations.also_bought(sales, one, Ranking(1e12, 1))) == pytest.approx(1, rel=1e-6)
 
 
 def test_without_categories_none_is_compared() -> None:
@@ -156,11 +193,14 @@ def test_a_strong_prior_is_popularity_and_a_weak_one_co_occurrence() -> None:
 
     popular = [
         firsts(scores)
-        for scores in (recommendations.also_bought(sales, one, Ranking(1e9, 0)), recommendations.popularity(sales, one))
+        for scores in (
+            dense(sales, recommendations.also_bought(sales, one, Ranking(1e9, 0))),
+            dense(sales, recommendations.popularity(sales, one)),
+        )
     ]
     assert np.array_equal(*(sales.popularity[np.array(own)] for own in popular))  # of equals, either may come first
-    assert firsts(recommendations.also_bought(sales, one, Ranking(1e-9, 0))) == firsts(
-        recommendations.co_occurrence(sales, one)
+    assert firsts(dense(sales, recommendations.also_bought(sales, one, Ranking(1e-9, 0)))) == firsts(
+        dense(sales, recommendations.co_occurrence(sales, one))
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ TOP = 10  # products that are shown, and looked at
 STRENGTHS = (1.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0)  # κ, to choose from: baskets that the prior is worth
 DISCOUNTS = (0.0, 0.2, 0.5)  # α, to choose from: 0 leaves popularity as it is, 1 takes all of it away
 MOST_QUERIES = 20_000  # of a task; more narrow the interval by less than a tenth of its width
-BLOCK = 4_000_000  # scores at a time: 32 MB
+BLOCK = 4_000_000  # scores at a time: some 300 MB with all that sorting them needs
 LEAST_BASKETS = 2  # with a product, for it to be ranked: one basket shows no habit
 LEAST_QUERIES = 30  # fewer later baskets, or customers, say nothing
 METHODS = ("also bought", "co-occurrence", "popularity in the category", "popularity")
@@ -133,36 +134,59 @@ def learn(found: Baskets, rows: Ints, products: pl.DataFrame) -> Sales:
 # -- methods ------------------------------------------------------------------------------------------------------
 
 
-def also_bought(sales: Sales, given: sparse.csr_array, ranking: Ranking) -> Floats:
+class Scores(NamedTuple):
+    """Scores of items (columns) for what is given (rows): (`extra` + `prior` p_j) / p_j^`discount`, p_j the popularity.
+
+    `extra` has entries for few items of a row; of all others, the more popular scores higher (discount below 1).
+    """
+
+    extra: sparse.csr_array
+    prior: Floats
+    discount: float = 0.0
+
+    def of(self, sales: Sales, row: Ints, item: Ints, extra: Floats) -> Floats:
+        """Scores of items for rows, whose entries of `extra` are given."""
+        popular = sales.popularity[item]
+        scores: Floats = (extra + self.prior[row] * popular) / popular**self.discount
+        return scores
+
+
+def also_bought(sales: Sales, given: sparse.csr_array, ranking: Ranking) -> Scores:
     """Sum over the given items i of (n_ij + κ p_j) / (n_i + κ) / p_j^α; popularity where none is given."""
     weighted = given @ sparse.diags_array(1 / (sales.baskets + ranking.strength))
     known = np.asarray(weighted.sum(axis=1)).ravel()
     prior = np.where(known > 0, ranking.strength * known, 1.0)
-    scores: Floats = (weighted @ sales.together).toarray() + prior[:, None] * sales.popularity[None, :]
-    return scores / sales.popularity**ranking.discount
+    return Scores(sparse.csr_array(weighted @ sales.together), prior, ranking.discount)
 
 
-def co_occurrence(sales: Sales, given: sparse.csr_array) -> Floats:
+def co_occurrence(sales: Sales, given: sparse.csr_array) -> Scores:
     """Baskets with the given items and the other, summed; ties go to what is popular."""
-    scores: Floats = (given @ sales.together).toarray() + sales.popularity[None, :] / 2
-    return scores
+    return Scores(sparse.csr_array(given @ sales.together), np.full(given.shape[0], 0.5))
 
 
-def in_category(sales: Sales, given: sparse.csr_array) -> Floats:
-    """Popularity, products of the given items' categories first."""
+def in_category(sales: Sales, given: sparse.csr_array) -> Scores:
+    """Popularity, products of the given items' categories first. Of a category, as many as can be shown count."""
     coded = np.flatnonzero(sales.category >= 0)
+    order = coded[np.argsort(sales.category[coded], kind="stable")]  # items are in the order of popularity already
+    category = sales.category[order]
+    place = np.arange(len(order)) - np.searchsorted(category, category)
+    leading = place < TOP + np.diff(given.indptr).max(initial=0)
     shape = (len(sales.items), int(sales.category.max(initial=-1)) + 1)
-    belongs = sparse.csr_array((np.ones(len(coded)), (coded, sales.category[coded])), shape)
-    alike: Floats = (given @ belongs @ belongs.T).toarray()
-    return (alike > 0) + popularity(sales, given)
+    belongs, leads = (
+        sparse.csr_array((np.ones(len(items)), (items, sales.category[items])), shape)
+        for items in (coded, order[leading])
+    )
+    alike = sparse.csr_array(given @ belongs @ leads.T)
+    alike.data[:] = 1
+    return Scores(alike, np.ones(given.shape[0]))
 
 
-def popularity(sales: Sales, given: sparse.csr_array) -> Floats:
+def popularity(sales: Sales, given: sparse.csr_array) -> Scores:
     """Share of all baskets that hold the item, whatever is given."""
-    return np.tile(sales.popularity, (given.shape[0], 1))
+    return Scores(sparse.csr_array((given.shape[0], len(sales.items))), np.ones(given.shape[0]))
 
 
-Method = Callable[[Sales, sparse.csr_array], Floats]
+Method = Callable[[Sales, sparse.csr_array], Scores]
 
 
 def _methods(sales: Sales, ranking: Ranking) -> dict[str, Method]:
@@ -175,17 +199,45 @@ def _methods(sales: Sales, ranking: Ranking) -> dict[str, Method]:
 
 
 def ranked(sales: Sales, given: sparse.csr_array, method: Method) -> Iterator[tuple[Ints, Floats]]:
-    """For blocks of rows of `given`: the `TOP` best items that are not given (-1 where there are fewer), scores."""
-    size = max(1, BLOCK // max(len(sales.items), 1))
-    for first in range(0, given.shape[0], size):
-        block = given[first : first + size]
-        scores = method(sales, block)
-        scores[block.nonzero()] = -np.inf
-        best = np.argpartition(-scores, min(TOP, scores.shape[1]) - 1, axis=1)[:, :TOP]
-        values = np.take_along_axis(scores, best, axis=1)
-        order = np.lexsort((best, -values), axis=1)
-        best, values = np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
-        yield np.where(np.isfinite(values), best, -1), values
+    """For blocks of rows of `given`: the `TOP` best items that are not given (-1 where there are fewer), scores.
+
+    Equal scores go to the item that is more popular.
+    """
+    companions = given @ np.diff(sales.together.indptr) + TOP
+    block = np.cumsum(companions) // BLOCK
+    edges = [*np.flatnonzero(np.diff(block, prepend=-1)), given.shape[0]]
+    for first, last in pairwise(edges):
+        rows = given[first:last]
+        yield _best(sales, rows, method(sales, rows))
+
+
+def _best(sales: Sales, given: sparse.csr_array, scores: Scores) -> tuple[Ints, Floats]:
+    """The best items of each row, among those with an entry of `extra` and as many popular ones as could be shown."""
+    rows, items = given.shape
+    popular = np.minimum(TOP + np.diff(given.indptr), items)  # those that are given fall out
+    row = np.repeat(np.arange(rows), popular)
+    item = np.arange(len(row)) - np.repeat(np.cumsum(popular) - popular, popular)
+    extra = scores.extra.tocoo()
+    key = np.concatenate([extra.row.astype(np.int64) * items + extra.col, row * items + item])
+    value = np.concatenate([extra.data, np.zeros(len(row))])
+    key, at = np.unique(key, return_index=True)  # of two alike, the first, which has the extra
+    new = np.isin(key, _keys(given), assume_unique=True, invert=True)
+    (row, item), value = np.divmod(key[new], items), value[at[new]]
+    score = scores.of(sales, row, item, value)
+    order = np.lexsort((-score, row))  # stable, so the more popular of equals comes first
+    row, item, score = row[order], item[order], score[order]
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    shown = place < TOP
+    best = np.full((rows, min(TOP, items)), -1, dtype=np.int64)
+    values = np.full(best.shape, -np.inf)
+    best[row[shown], place[shown]], values[row[shown], place[shown]] = item[shown], score[shown]
+    return best, values
+
+
+def _keys(given: sparse.csr_array) -> Ints:
+    held = given.tocoo()
+    keys: Ints = held.row.astype(np.int64) * given.shape[1] + held.col
+    return keys
 
 
 # -- check --------------------------------------------------------------------------------------------------------
