@@ -284,7 +284,7 @@ def test_a_device_that_few_buy_with_is_hidden_and_so_is_the_next() -> None:
         | dict.fromkeys(("cluster", "customers", "buyers", "sessions", "buying", "at_purchase"), pl.Int64)
     )
     found = signals.signals(
-        nothing, made, made.filter("order")["session_id"], mart(all__all=everyone), "clickstream", 10, 0.05
+        nothing, made.lazy(), made.filter("order")["session_id"], mart(all__all=everyone), "clickstream", 10, 0.05
     )
     assert not isinstance(found, LeftOut)
     assert set(found.table["signal"]) == {"phone", "desktop"}

@@ -82,7 +82,7 @@ def test_planted_removal(made: Built) -> None:
 
 def test_planted_signals_and_the_leaks_among_them(made: Built) -> None:
     found = signals.signals(
-        made.mart("signals"), made.mart("sessions"), made.mart("purchases")["order_id"],
+        made.mart("signals"), made.mart("sessions").lazy(), made.mart("purchases")["order_id"],
         made.mart("session_funnel"), "simulated", 10, 0.05,
     )  # fmt: skip
     assert isinstance(found, Signals)

@@ -31,7 +31,7 @@ class Signals(NamedTuple):
 
 
 def signals(
-    actions: pl.DataFrame, sessions: pl.DataFrame, buying: pl.Series, session_funnel: pl.DataFrame, source_kind: str,
+    actions: pl.DataFrame, sessions: pl.LazyFrame, buying: pl.Series, session_funnel: pl.DataFrame, source_kind: str,
     minimum_group: int, rate: float,
 ) -> Signals | LeftOut:  # fmt: skip
     """Odds ratio and lift of each signal.
@@ -116,12 +116,15 @@ def _matrix(rows: pl.DataFrame, columns: int) -> tuple[Floats, Floats]:
     return totals[0], totals[1]
 
 
-def _circumstance(sessions: pl.DataFrame, buying: pl.Series, kind: str) -> pl.DataFrame:
+def _circumstance(sessions: pl.LazyFrame, buying: pl.Series, kind: str) -> pl.DataFrame:
     """Sessions by device or channel, in the columns of the actions."""
-    bought = pl.col("session_id").is_in(buying.implode())
+    bought = pl.col("bought")
     return (
         sessions.drop_nulls(kind)
-        .with_columns((pl.coalesce("customer_id", "session_id").abs() % CLUSTERS).alias("cluster"))
+        .with_columns(
+            (pl.coalesce("customer_id", "session_id").abs() % CLUSTERS).alias("cluster"),
+            pl.col("session_id").is_in(buying.implode()).alias("bought"),
+        )
         .group_by(pl.col(kind).alias("signal"), "cluster")
         .agg(
             pl.col("customer_id").n_unique().cast(pl.Int64).alias("customers"),
@@ -133,6 +136,8 @@ def _circumstance(sessions: pl.DataFrame, buying: pl.Series, kind: str) -> pl.Da
             pl.lit(kind).alias("kind"), "signal", "cluster", "customers", "buyers", "sessions", "buying",
             pl.lit(None, pl.Int64).alias("at_purchase"),
         )
+        .sort("signal", "cluster")
+        .collect(engine="streaming")
     )  # fmt: skip
 
 
