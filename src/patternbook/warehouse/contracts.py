@@ -115,6 +115,7 @@ _COUNTS = (
     Column("removals", "BIGINT", "remove_from_cart events"),
     Column("purchases", "BIGINT", "purchase events (order lines)"),
 )
+_SLOT = Column("slot", "BIGINT", "quarters of an hour since 1970, UTC")
 _TYPES_ADD_UP = {"types add up": "sum(events) >= sum(views) + sum(carts) + sum(removals) + sum(purchases)"}
 
 CUTOFF_ORDER = ("features", "labels", "interests")
@@ -243,6 +244,83 @@ MARTS: dict[str, Contract] = {
                 Column("events", "BIGINT", "events"),
                 Column("busiest_day", "BIGINT", "events on the day with most of them"),
                 Column("active_days", "BIGINT", "days with an event, in the shop's local time", unit="days"),
+            ),
+        ),
+        Contract(
+            name="activity",
+            meaning="one row a session and quarter of an hour with an event of it: what most other marts are added up "
+            "from",
+            key=("session_id", "slot"),
+            columns=(
+                Column("session_id", "BIGINT", "the session"),
+                _SLOT,
+                Column("customer_id", "BIGINT", "who", nullable=True),
+                Column("first_at", "TIMESTAMP", "first event, UTC"),
+                Column("last_at", "TIMESTAMP", "last event, UTC"),
+                *_COUNTS,
+                Column("revenue", TOTAL, "sum of amounts, net of returns"),
+                Column("first_view_at", "TIMESTAMP", "first view, UTC", nullable=True),
+                Column("last_view_at", "TIMESTAMP", "last view, UTC", nullable=True),
+                Column("priced_views", "BIGINT", "views of a product with a price"),
+                Column("viewed_price", TOTAL, "sum of the prices viewed"),
+                Column("highest_viewed_price", MONEY, "highest price viewed", nullable=True),
+                Column("discounted_views", "BIGINT", "views of a product at a discount"),
+                Column("platform", "VARCHAR", "platform; the first by alphabet where there are several", nullable=True),
+                Column("device", "VARCHAR", "device; the first by alphabet where there are several", nullable=True),
+                Column("channel", "VARCHAR", "channel; the first by alphabet where there are several", nullable=True),
+                Column("region", "VARCHAR", "region; the first by alphabet where there are several", nullable=True),
+            ),
+            identities={**_TYPES_ADD_UP, "time runs forward": "bool_and(first_at <= last_at)"},
+        ),
+        Contract(
+            name="actions",
+            meaning="one row an event other than a view, as it is in events",
+            key=(),
+            columns=tuple(
+                next(column for column in EVENTS.columns if column.name == name)
+                for name in (
+                    "session_id",
+                    "event_time",
+                    "event_type",
+                    "event_name",
+                    "customer_id",
+                    "product_id",
+                    "price",
+                    "quantity",
+                    "amount",
+                    "discount",
+                )
+            ),
+            identities={"no view is an action": "bool_and(event_type <> 'view')"},
+        ),
+        Contract(
+            name="category_activity",
+            meaning="one row a session, quarter of an hour and top category of the products that it deals with",
+            key=("session_id", "slot", "category"),
+            columns=(
+                Column("session_id", "BIGINT", "the session"),
+                _SLOT,
+                Column("category", "VARCHAR", "top category"),
+                Column("customer_id", "BIGINT", "who", nullable=True),
+                Column("last_at", "TIMESTAMP", "last event, UTC"),
+                Column("views", "BIGINT", "view events"),
+                Column("carts", "BIGINT", "cart events"),
+                Column("purchases", "BIGINT", "purchase events"),
+                Column("first_view_at", "TIMESTAMP", "first view, UTC", nullable=True),
+                Column("last_purchase_at", "TIMESTAMP", "last purchase event, UTC", nullable=True),
+            ),
+        ),
+        Contract(
+            name="discoveries",
+            meaning="one row a known customer and quarter of an hour in which they first meet a product, a top "
+            "category or a brand",
+            key=("customer_id", "slot"),
+            columns=(
+                Column("customer_id", "BIGINT", "the customer"),
+                _SLOT,
+                Column("products", "BIGINT", "products that the customer had no event on before"),
+                Column("categories", "BIGINT", "top categories that they had no event on before"),
+                Column("brands", "BIGINT", "brands that they had no event on before"),
             ),
         ),
         Contract(

@@ -31,6 +31,10 @@ from patternbook.warehouse.engine import Engine, identifier, literal
 SQL = Path(__file__).parent / "sql"
 BUILD_ORDER = (
     "bots",
+    "activity",
+    "actions",
+    "category_activity",
+    "discoveries",
     "sessions",
     "order_lines",
     "purchases",
@@ -52,10 +56,14 @@ BUILD_ORDER = (
     "coverage",
 )
 BASKET_RULES = ("unit", "largest", "minimum_baskets", "minimum_together")  # keys of the section basket, columns here
+BY_SLOT = ("activity", "category_activity", "discoveries")  # marts of quarters of an hour
 SLOT_SECONDS = 900  # every time zone's offset is a multiple of a quarter of an hour
 
 # What must add up between the marts and the events that they are made of.
 ACCOUNTING = {
+    "quarters of an hour hold all events": "(SELECT sum(events) FROM activity) = (SELECT count(*) FROM events)",
+    "views and actions are all events": "(SELECT sum(views) FROM activity) + (SELECT count(*) FROM actions) = "
+    "(SELECT count(*) FROM events)",
     "sessions hold all events": "(SELECT sum(events) FROM sessions) = (SELECT count(*) FROM events)",
     "days hold all events": "(SELECT sum(events) FROM daily) = (SELECT count(*) FROM events)",
     "hours hold all events": "(SELECT sum(events) FROM hourly) = (SELECT count(*) FROM events)",
@@ -172,7 +180,8 @@ def features_at(params: Params, cutoff: date) -> pl.DataFrame:
     Raises UserError where the run has no events, or the cutoff lies outside of them.
     """
     paths = RunPaths.of(params.run)
-    if not paths.mart("daily").exists() or not event_files(paths):
+    sources = ("daily", "actions", *BY_SLOT)
+    if not all(paths.mart(name).exists() for name in sources):
         raise UserError(f"run {params.run!r} has no events yet; `patternbook run {params.file}` reads them")
     days = pl.read_parquet(paths.mart("daily"), columns=["day"])["day"]
     first, last = days.min(), days.max()
@@ -184,8 +193,9 @@ def features_at(params: Params, cutoff: date) -> pl.DataFrame:
     scratch = paths.scratch / "score"
     try:
         with DuckEngine(params.engine, scratch) as engine:
-            _open_events(engine, paths, filter_condition(params))
-            _write_calendar(engine, scratch, params.report.time_zone)
+            for name in sources:
+                engine.view(name, f"SELECT * FROM {parquet(paths.mart(name))}")
+            _write_calendar(engine, scratch, params.report.time_zone, "SELECT DISTINCT slot FROM activity")
             open_cutoff(engine, cutoff, 0, params.report.time_zone)
             return engine.frame(_sql("features"))
     finally:
@@ -193,17 +203,20 @@ def features_at(params: Params, cutoff: date) -> pl.DataFrame:
 
 
 def open_cutoff(engine: Engine, cutoff: date | None, horizon: int, time_zone: str) -> None:
-    """The views `cutoff` (one row), `past` and `future`: events before its local midnight, and of `horizon` days on.
+    """The view `cutoff` (one row), and of what lies before its local midnight, or in the `horizon` days after it.
 
-    Without a cutoff they are empty.
+    They are called `past_` and the mart's name, and `future_actions`. Without a cutoff they are empty.
     """
     zone = ZoneInfo(time_zone)
     day = cutoff or date(1970, 1, 1)
     at, until = (f"TIMESTAMP {literal(_midnight(when, zone))}" for when in (day, day + timedelta(days=horizon)))
     some = literal(cutoff is not None)
-    engine.view("cutoff", f"SELECT DATE {literal(day)} AS cutoff, {at} AS at WHERE {some}")
-    engine.view("past", f"SELECT * FROM events WHERE event_time < {at} AND {some}")
-    engine.view("future", f"SELECT * FROM events WHERE event_time >= {at} AND event_time < {until} AND {some}")
+    slot = f"CAST(floor(epoch({at}) / {SLOT_SECONDS}) AS BIGINT)"
+    engine.view("cutoff", f"SELECT DATE {literal(day)} AS cutoff, {at} AS at, {slot} AS slot WHERE {some}")
+    for name in BY_SLOT:
+        engine.view(f"past_{name}", f"SELECT * FROM {name} WHERE slot < {slot} AND {some}")
+    engine.view("past_actions", f"SELECT * FROM actions WHERE event_time < {at} AND {some}")
+    engine.view("future_actions", f"SELECT * FROM actions WHERE event_time >= {at} AND event_time < {until} AND {some}")
 
 
 def _stamp(paths: RunPaths, keys: dict[str, str]) -> None:
@@ -233,7 +246,7 @@ def _keys(params: Params, condition: str, compaction_key: str) -> dict[str, str]
     )
     keys["cutoff"] = _digest([json.dumps(when), (Path(__file__).parents[1] / "cutoffs.py").read_text("utf-8")])
     for name in (*BUILD_ORDER, *CUTOFF_ORDER):
-        words = set(re.findall(r"\w+", _sql(name)))
+        words = set(re.findall(r"\b(?:past_|future_)?(\w+)", _sql(name)))
         read = [keys[known] for known in sorted(keys) if known in words]
         keys[name] = _digest([common, _sql(name), repr(MARTS[name]), *read])
     return {name: keys[name] for name in (*BUILD_ORDER, *CUTOFF_ORDER)}
@@ -285,17 +298,21 @@ def _open_events_without_bots(engine: Engine, params: Params) -> None:
         )
 
 
-def _write_calendar(engine: Engine, scratch: Path, time_zone: str) -> None:
+OBSERVED_SLOTS = f"SELECT DISTINCT CAST(floor(epoch(event_time) / {SLOT_SECONDS}) AS BIGINT) AS slot FROM observed"
+
+
+def _write_calendar(engine: Engine, scratch: Path, time_zone: str, slots: str = OBSERVED_SLOTS) -> None:
     """Local day, hour and weekday of each quarter of an hour that has an event: no engine needs time zones."""
-    slots = engine.frame(
-        f"SELECT DISTINCT CAST(floor(epoch(event_time) / {SLOT_SECONDS}) AS BIGINT) AS slot FROM observed"
-    )
     local = pl.from_epoch(pl.col("slot") * SLOT_SECONDS, time_unit="s").dt.replace_time_zone("UTC")
     local = local.dt.convert_time_zone(time_zone)
-    calendar = slots.sort("slot").with_columns(
-        local.dt.date().alias("day"),
-        local.dt.hour().cast(pl.Int32).alias("hour"),
-        local.dt.weekday().cast(pl.Int32).alias("weekday"),
+    calendar = (
+        engine.frame(slots)
+        .sort("slot")
+        .with_columns(
+            local.dt.date().alias("day"),
+            local.dt.hour().cast(pl.Int32).alias("hour"),
+            local.dt.weekday().cast(pl.Int32).alias("weekday"),
+        )
     )
     file = scratch / "calendar.parquet"
     calendar.write_parquet(file)
@@ -387,10 +404,11 @@ def check_contract(engine: Engine, contract: Contract) -> None:
     (held,) = engine.rows(f"SELECT {listed} FROM {contract.name}")
     broken = [name for name, holds in zip(conditions, held, strict=True) if not holds]
     key = ", ".join(identifier(name) for name in contract.key)
-    repeated = engine.count(
-        f"SELECT count(*) FROM (SELECT {key} FROM {contract.name} GROUP BY {key} HAVING count(*) > 1)"
-    )
-    if repeated:
+    if key and (
+        repeated := engine.count(
+            f"SELECT count(*) FROM (SELECT {key} FROM {contract.name} GROUP BY {key} HAVING count(*) > 1)"
+        )
+    ):
         broken.append(f"key ({key}) is unique ({repeated} are not)")
     if broken:
         raise BrokenContract(f"{contract.name}: {'; '.join(broken)} does not hold")

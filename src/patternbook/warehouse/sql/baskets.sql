@@ -6,8 +6,8 @@ WITH taken AS (
   UNION ALL
   SELECT
     customer_id, session_id, event_time AS taken_at, product_id, false AS bought, quantity, CAST(NULL AS DECIMAL(18, 4))
-  FROM events
-  JOIN basket_rules ON basket_rules.also_holds = events.event_type
+  FROM actions
+  JOIN basket_rules ON basket_rules.also_holds = actions.event_type
 ),
 lines AS (
   SELECT

@@ -11,7 +11,7 @@ WITH lines AS (
     max(
       CASE WHEN event_type = 'purchase' AND coalesce(event_name, '') <> 'cancellation' THEN event_time END
     ) AS bought_at
-  FROM events
+  FROM actions
   WHERE event_type IN ('cart', 'remove_from_cart', 'purchase')
   GROUP BY session_id, product_id
 ),

@@ -2,25 +2,34 @@
 WITH behaviour AS (
   SELECT
     customer_id,
-    min(event_time) AS first_event_at,
-    max(event_time) AS last_event_at,
-    count(*) AS events,
-    count(*) FILTER (WHERE event_type = 'view') AS views,
-    count(*) FILTER (WHERE event_type = 'cart') AS carts,
-    count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removals,
-    count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
-    min(event_time) FILTER (WHERE event_type = 'view') AS first_view_at,
-    min(event_time) FILTER (WHERE event_type = 'cart') AS first_cart_at,
-    max(event_time) FILTER (WHERE event_type = 'cart') AS last_cart_at
-  FROM events
+    min(first_at) AS first_event_at,
+    max(last_at) AS last_event_at,
+    CAST(sum(events) AS BIGINT) AS events,
+    CAST(sum(views) AS BIGINT) AS views,
+    CAST(sum(carts) AS BIGINT) AS carts,
+    CAST(sum(removals) AS BIGINT) AS removals,
+    CAST(sum(purchases) AS BIGINT) AS purchases,
+    min(first_view_at) AS first_view_at
+  FROM activity
   WHERE customer_id IS NOT NULL
   GROUP BY customer_id
 ),
-active_days AS (
-  SELECT customer_id, count(DISTINCT calendar.day) AS active_days
-  FROM events
-  JOIN calendar ON calendar.slot = floor(epoch(events.event_time) / 900)
+carting AS (
+  SELECT customer_id, min(event_time) AS first_cart_at, max(event_time) AS last_cart_at
+  FROM actions
+  WHERE customer_id IS NOT NULL AND event_type = 'cart'
+  GROUP BY customer_id
+),
+days AS (
+  SELECT customer_id, calendar.day
+  FROM activity
+  JOIN calendar ON calendar.slot = activity.slot
   WHERE customer_id IS NOT NULL
+  GROUP BY customer_id, calendar.day
+),
+active_days AS (
+  SELECT customer_id, count(*) AS active_days
+  FROM days
   GROUP BY customer_id
 ),
 visits AS (
@@ -88,6 +97,7 @@ SELECT
 FROM behaviour
 JOIN active_days ON active_days.customer_id = behaviour.customer_id
 JOIN visits ON visits.customer_id = behaviour.customer_id
+LEFT JOIN carting ON carting.customer_id = behaviour.customer_id
 LEFT JOIN home ON home.customer_id = behaviour.customer_id
 LEFT JOIN orders ON orders.customer_id = behaviour.customer_id
 ORDER BY behaviour.customer_id

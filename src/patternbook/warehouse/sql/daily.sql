@@ -1,17 +1,30 @@
 -- One row a day with events, in the shop's local time.
-WITH activity AS (
+WITH customer_days AS (
   SELECT
     calendar.day,
-    count(*) AS events,
-    count(*) FILTER (WHERE event_type = 'view') AS views,
-    count(*) FILTER (WHERE event_type = 'cart') AS carts,
-    count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removals,
-    count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
-    count(DISTINCT customer_id) AS customers,
-    coalesce(sum(amount), 0) AS revenue
-  FROM events
-  JOIN calendar ON calendar.slot = floor(epoch(events.event_time) / 900)
-  GROUP BY calendar.day
+    customer_id,
+    sum(events) AS events,
+    sum(views) AS views,
+    sum(carts) AS carts,
+    sum(removals) AS removals,
+    sum(purchases) AS purchases,
+    sum(revenue) AS revenue
+  FROM activity
+  JOIN calendar ON calendar.slot = activity.slot
+  GROUP BY calendar.day, customer_id
+),
+days AS (
+  SELECT
+    day,
+    CAST(sum(events) AS BIGINT) AS events,
+    CAST(sum(views) AS BIGINT) AS views,
+    CAST(sum(carts) AS BIGINT) AS carts,
+    CAST(sum(removals) AS BIGINT) AS removals,
+    CAST(sum(purchases) AS BIGINT) AS purchases,
+    count(customer_id) AS customers,
+    sum(revenue) AS revenue
+  FROM customer_days
+  GROUP BY day
 ),
 arrivals AS (
   SELECT calendar.day, count(*) AS new_customers
@@ -32,7 +45,7 @@ orders AS (
   GROUP BY calendar.day
 )
 SELECT
-  activity.day,
+  days.day,
   events,
   views,
   carts,
@@ -43,8 +56,8 @@ SELECT
   coalesce(sessions, 0) AS sessions,
   coalesce(orders, 0) AS orders,
   revenue
-FROM activity
-LEFT JOIN arrivals ON arrivals.day = activity.day
-LEFT JOIN visits ON visits.day = activity.day
-LEFT JOIN orders ON orders.day = activity.day
-ORDER BY activity.day
+FROM days
+LEFT JOIN arrivals ON arrivals.day = days.day
+LEFT JOIN visits ON visits.day = days.day
+LEFT JOIN orders ON orders.day = days.day
+ORDER BY days.day

@@ -1,17 +1,34 @@
 -- One row an hour with events, in the shop's local time.
-WITH activity AS (
+WITH customer_hours AS (
   SELECT
-    calendar.day, calendar.hour, min(calendar.weekday) AS weekday,
-    count(*) AS events,
-    count(*) FILTER (WHERE event_type = 'view') AS views,
-    count(*) FILTER (WHERE event_type = 'cart') AS carts,
-    count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removals,
-    count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
-    count(DISTINCT customer_id) AS customers,
-    coalesce(sum(amount), 0) AS revenue
-  FROM events
-  JOIN calendar ON calendar.slot = floor(epoch(events.event_time) / 900)
-  GROUP BY calendar.day, calendar.hour
+    calendar.day,
+    calendar.hour,
+    customer_id,
+    min(calendar.weekday) AS weekday,
+    sum(events) AS events,
+    sum(views) AS views,
+    sum(carts) AS carts,
+    sum(removals) AS removals,
+    sum(purchases) AS purchases,
+    sum(revenue) AS revenue
+  FROM activity
+  JOIN calendar ON calendar.slot = activity.slot
+  GROUP BY calendar.day, calendar.hour, customer_id
+),
+hours AS (
+  SELECT
+    day,
+    hour,
+    min(weekday) AS weekday,
+    CAST(sum(events) AS BIGINT) AS events,
+    CAST(sum(views) AS BIGINT) AS views,
+    CAST(sum(carts) AS BIGINT) AS carts,
+    CAST(sum(removals) AS BIGINT) AS removals,
+    CAST(sum(purchases) AS BIGINT) AS purchases,
+    count(customer_id) AS customers,
+    sum(revenue) AS revenue
+  FROM customer_hours
+  GROUP BY day, hour
 ),
 visits AS (
   SELECT calendar.day, calendar.hour, count(*) AS sessions
@@ -26,7 +43,8 @@ orders AS (
   GROUP BY calendar.day, calendar.hour
 )
 SELECT
-  activity.day, activity.hour,
+  hours.day,
+  hours.hour,
   weekday,
   events,
   views,
@@ -37,7 +55,7 @@ SELECT
   coalesce(sessions, 0) AS sessions,
   coalesce(orders, 0) AS orders,
   revenue
-FROM activity
-LEFT JOIN visits ON visits.day = activity.day AND visits.hour = activity.hour
-LEFT JOIN orders ON orders.day = activity.day AND orders.hour = activity.hour
-ORDER BY activity.day, activity.hour
+FROM hours
+LEFT JOIN visits ON visits.day = hours.day AND visits.hour = hours.hour
+LEFT JOIN orders ON orders.day = hours.day AND orders.hour = hours.hour
+ORDER BY hours.day, hours.hour

@@ -1,18 +1,18 @@
--- One row a customer known at the cutoff who buys within the horizon after it: `future` holds the events of that time.
+-- One row a customer known at the cutoff who buys within the horizon after it: `future_actions` are of that time.
 WITH sold AS (
   SELECT
     customer_id,
     session_id,
     min(event_time) AS ordered_at,
     coalesce(sum(amount), 0) AS revenue
-  FROM future
+  FROM future_actions
   WHERE event_type = 'purchase' AND coalesce(event_name, '') <> 'cancellation' AND customer_id IS NOT NULL
   GROUP BY customer_id, session_id
   HAVING sum(quantity) > 0
 ),
 known AS (
   SELECT DISTINCT customer_id
-  FROM past
+  FROM past_activity
   WHERE customer_id IS NOT NULL
 ),
 bought AS (
@@ -29,10 +29,10 @@ next_categories AS (
   SELECT bought.customer_id, min(split_part(category_code, '.', 1)) AS next_category
   FROM bought
   JOIN sold ON sold.customer_id = bought.customer_id AND sold.ordered_at = bought.next_purchase_at
-  JOIN future ON future.customer_id = sold.customer_id
-    AND future.session_id = sold.session_id
-    AND future.event_type = 'purchase'
-  JOIN products ON products.product_id = future.product_id
+  JOIN future_actions ON future_actions.customer_id = sold.customer_id
+    AND future_actions.session_id = sold.session_id
+    AND future_actions.event_type = 'purchase'
+  JOIN products ON products.product_id = future_actions.product_id
   WHERE category_code IS NOT NULL
   GROUP BY bought.customer_id
 )

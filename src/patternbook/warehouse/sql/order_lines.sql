@@ -13,6 +13,6 @@ SELECT
   amount,
   discount,
   coalesce(event_name = 'cancellation', false) AS cancelled
-FROM events
+FROM actions
 WHERE event_type = 'purchase'
 ORDER BY order_id, line

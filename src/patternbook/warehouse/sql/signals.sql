@@ -4,7 +4,7 @@ WITH actions AS (
     session_id,
     CASE WHEN event_type = 'other' THEN coalesce(event_name, 'other') ELSE event_type END AS action,
     min(event_time) AS happened_at
-  FROM events
+  FROM actions
   WHERE event_type IN ('other', 'cart', 'remove_from_cart')
   GROUP BY session_id, CASE WHEN event_type = 'other' THEN coalesce(event_name, 'other') ELSE event_type END
 ),
