@@ -341,17 +341,20 @@ def test_the_next_category_is_foretold_where_customers_have_a_favourite() -> Non
         orient="row",
     )  # fmt: skip
     labels = pl.DataFrame(bought, schema=["cutoff", "customer_id", "days_to_purchase", "next_category"], orient="row")
-    found = nextcategory.next_category(interests, labels, at, interests.select("customer_id").unique(), 30)
+    found = nextcategory.next_category(interests.lazy(), labels, at, interests.select("customer_id").unique(), 30)
     assert isinstance(found, nextcategory.NextCategory)
     assert found.hits[nextcategory.FORECAST].value == 1
     assert found.gain.low is not None and found.gain.low > 0.3
     guessed = found.guesses.sort("customer_id")["next_category"].to_list()
     assert guessed == [categories[number] for number in favourite]
+    nobody = nextcategory.next_category(interests.lazy(), labels, at, interests.select("customer_id").head(0), 30)
+    assert isinstance(nobody, nextcategory.NextCategory)
+    assert nobody.guesses.is_empty()
 
 
 def test_without_categories_there_is_none(shop: Market) -> None:
     labels = shop.marts["labels"].with_columns(pl.lit(None, dtype=pl.String).alias("next_category"))
-    found = nextcategory.next_category(shop.marts["interests"], labels, shop.at, shop.now.customers, 30)
+    found = nextcategory.next_category(shop.marts["interests"].lazy(), labels, shop.at, shop.now.customers, 30)
     assert isinstance(found, LeftOut)
 
 

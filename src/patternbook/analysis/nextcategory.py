@@ -19,6 +19,7 @@ from patternbook.cutoffs import Cutoffs
 from patternbook.formats import Formats
 
 MOST_CATEGORIES = 40
+PART = 50_000  # customers guessed for at a time: two million rows
 COLUMNS = (
     "views", "views_30d", "carts", "purchases", "view_share", "days_since_seen", "days_since_bought", "seen_last",
     "bought_last", "popularity",
@@ -43,12 +44,16 @@ class NextCategory:
 
 
 def candidates(
-    interests: pl.DataFrame, customers: pl.DataFrame, popularity: dict[str, float], at: datetime
+    interests: pl.LazyFrame, customers: pl.DataFrame, popularity: dict[str, float], at: datetime
 ) -> pl.DataFrame:
     """A row a customer and category, with `COLUMNS`, by customer. `customers` has customer_id."""
     categories = pl.DataFrame({"category": list(popularity), "popularity": list(popularity.values())})
-    known = interests.select(
-        "customer_id", "category", "views", "views_30d", "carts", "purchases", "last_seen_at", "last_bought_at"
+    known = (
+        interests.select(
+            "customer_id", "category", "views", "views_30d", "carts", "purchases", "last_seen_at", "last_bought_at"
+        )
+        .join(customers.lazy().select("customer_id"), on="customer_id", how="semi")
+        .collect(engine="streaming")
     )
     day = 86_400
     rows = (
@@ -77,7 +82,7 @@ def _matrix(rows: pl.DataFrame) -> Floats:
 
 
 def next_category(
-    interests: pl.DataFrame, labels: pl.DataFrame, at: Cutoffs, asked: pl.DataFrame, minimum_buyers: int
+    interests: pl.LazyFrame, labels: pl.DataFrame, at: Cutoffs, asked: pl.DataFrame, minimum_buyers: int
 ) -> NextCategory | LeftOut:
     """Learn at all cutoffs before the test, test there; guess for the customers `asked` for (customer_id), now."""
     bought = labels.filter(pl.col("days_to_purchase") < at.horizon).drop_nulls("next_category")
@@ -101,13 +106,21 @@ def next_category(
     drawn = classification.bootstrap(
         {"gain": lambda weights: weights @ difference / weights.sum(axis=1)}, len(difference)
     )
-    now = candidates(interests.filter(pl.col("cutoff") == at.scoring), asked, popularity, _midnight(at.scoring))
-    guesses = now.with_columns(pl.Series(FORECAST, classification.log_odds(booster, _matrix(now))))
+    nobody = pl.DataFrame(schema={"customer_id": pl.Int64, "next_category": pl.String})
+    current = interests.filter(pl.col("cutoff") == at.scoring)
+
+    def guessed(some: pl.DataFrame) -> pl.DataFrame:
+        rows = candidates(current, some, popularity, _midnight(at.scoring))
+        odds = pl.Series(FORECAST, classification.log_odds(booster, _matrix(rows)))
+        return _first(rows.with_columns(odds), FORECAST).select(
+            "customer_id", pl.col("category").alias("next_category")
+        )
+
     return NextCategory(
         found,
         classification.percentiles(drawn["gain"], len(difference)),
         best,
-        _first(guesses, FORECAST).select("customer_id", pl.col("category").alias("next_category")),
+        pl.concat([nobody, *(guessed(some) for some in asked.iter_slices(PART) if some.height)]),
     )
 
 
@@ -115,7 +128,7 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)
 
 
-def _rows(interests: pl.DataFrame, buyers: pl.DataFrame, popularity: dict[str, float]) -> pl.DataFrame:
+def _rows(interests: pl.LazyFrame, buyers: pl.DataFrame, popularity: dict[str, float]) -> pl.DataFrame:
     """Candidates of the buyers of one cutoff, with `chosen`, the one that came."""
     day: date = buyers["cutoff"][0]
     rows = candidates(interests.filter(pl.col("cutoff") == day), buyers, popularity, _midnight(day))
