@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,9 @@ class Engine(Protocol):
 
     def copy(self, query: str, target: Path) -> None:
         """Write the query's rows to one Parquet file, in the query's order; written aside and renamed."""
+
+    def concatenate(self, files: Sequence[Path], target: Path) -> None:
+        """Put Parquet files together as one, in their order; written aside and renamed."""
 
     def frame(self, query: str) -> pl.DataFrame:
         """Rows of a small result."""

@@ -57,6 +57,7 @@ BUILD_ORDER = (
 )
 BASKET_RULES = ("unit", "largest", "minimum_baskets", "minimum_together")  # keys of the section basket, columns here
 BY_SLOT = ("activity", "category_activity", "discoveries")  # marts of quarters of an hour
+CUSTOMERS_AT_ONCE = 200_000  # whose features are in memory
 SLOT_SECONDS = 900  # every time zone's offset is a multiple of a quarter of an hour
 
 # What must add up between the marts and the events that they are made of.
@@ -159,19 +160,44 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
 
 
 def _write_at_cutoffs(engine: Engine, names: list[str], scratch: Path, params: Params) -> None:
-    """The marts of the cutoffs, one file each: built cutoff by cutoff, then put together."""
+    """The marts of the cutoffs, one file each: built by cutoff and some customers at a time, then put together.
+
+    What is known of many customers at once would not fit into memory.
+    """
     ((first, last),) = engine.rows("SELECT min(day), max(day) FROM daily")
     found = cutoffs(first, last, params.propensity, params.file)
-    for number, cutoff in enumerate(found.all if found else [None]):
-        open_cutoff(engine, cutoff, found.longest if found else 0, params.report.time_zone)
-        for name in names:
-            engine.copy(_sql(name), scratch / f"{name}@{number}.parquet")
+    customers = _some_at_a_time(engine)
+    parts: dict[str, list[Path]] = {name: [] for name in names}
+    for cutoff in sorted(found.all) if found else [None]:
+        for some in customers:
+            open_cutoff(engine, cutoff, found.longest if found else 0, params.report.time_zone, some)
+            for name in names:
+                part = scratch / f"{name}@{len(parts[name])}.parquet"
+                engine.copy(_sql(name), part)
+                parts[name].append(part)
     for name in names:
-        parts = sorted(scratch.glob(f"{name}@*.parquet"))
         file = scratch / f"{name}.parquet"
-        engine.copy(f"SELECT * FROM {parquet(*parts)} ORDER BY {', '.join(MARTS[name].key)}", file)
+        engine.concatenate(parts[name], file)
         engine.view(name, f"SELECT * FROM {parquet(file)}")
         check_contract(engine, MARTS[name])
+
+
+def _some_at_a_time(engine: Engine) -> list[str]:
+    """Conditions on customer_id, in its order, that each hold for at most CUSTOMERS_AT_ONCE known customers."""
+    places = "SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS place FROM customers"
+    borders = engine.rows(
+        f"SELECT customer_id FROM ({places}) AS placed WHERE place % {CUSTOMERS_AT_ONCE} = 0 ORDER BY customer_id"
+    )
+    lows = [None, *(border for (border,) in borders)]
+    highs = [*lows[1:], None]
+    return [
+        " AND ".join(
+            [f"customer_id > {low}"] * (low is not None)
+            + [f"customer_id <= {high}"] * (high is not None)
+            + ["customer_id IS NOT NULL"]
+        )
+        for low, high in zip(lows, highs, strict=True)
+    ]
 
 
 def features_at(params: Params, cutoff: date) -> pl.DataFrame:
@@ -202,21 +228,27 @@ def features_at(params: Params, cutoff: date) -> pl.DataFrame:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def open_cutoff(engine: Engine, cutoff: date | None, horizon: int, time_zone: str) -> None:
-    """The view `cutoff` (one row), and of what lies before its local midnight, or in the `horizon` days after it.
+def open_cutoff(
+    engine: Engine, cutoff: date | None, horizon: int, time_zone: str, customers: str = "customer_id IS NOT NULL"
+) -> None:
+    """The view `cutoff` (one row), and views of what lies before its local midnight or in the `horizon` days after it.
 
-    They are called `past_` and the mart's name, and `future_actions`. Without a cutoff they are empty.
+    They are called `past_` and the mart's name, and `future_actions`, and hold the customers that the condition
+    `customers` names. Without a cutoff they are empty.
     """
     zone = ZoneInfo(time_zone)
     day = cutoff or date(1970, 1, 1)
     at, until = (f"TIMESTAMP {literal(_midnight(when, zone))}" for when in (day, day + timedelta(days=horizon)))
     some = literal(cutoff is not None)
+    whose = f"{customers} AND {some}"
     slot = f"CAST(floor(epoch({at}) / {SLOT_SECONDS}) AS BIGINT)"
     engine.view("cutoff", f"SELECT DATE {literal(day)} AS cutoff, {at} AS at, {slot} AS slot WHERE {some}")
     for name in BY_SLOT:
-        engine.view(f"past_{name}", f"SELECT * FROM {name} WHERE slot < {slot} AND {some}")
-    engine.view("past_actions", f"SELECT * FROM actions WHERE event_time < {at} AND {some}")
-    engine.view("future_actions", f"SELECT * FROM actions WHERE event_time >= {at} AND event_time < {until} AND {some}")
+        engine.view(f"past_{name}", f"SELECT * FROM {name} WHERE slot < {slot} AND {whose}")
+    engine.view("past_actions", f"SELECT * FROM actions WHERE event_time < {at} AND {whose}")
+    engine.view(
+        "future_actions", f"SELECT * FROM actions WHERE event_time >= {at} AND event_time < {until} AND {whose}"
+    )
 
 
 def _stamp(paths: RunPaths, keys: dict[str, str]) -> None:

@@ -7,13 +7,23 @@ WITH behaviour AS (
     count(*) FILTER (WHERE event_type = 'cart') AS carts,
     count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removals,
     count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
-    count(DISTINCT CASE WHEN event_type = 'view' THEN customer_id END) AS viewers,
     min(event_time) AS first_seen_at,
     max(event_time) AS last_seen_at,
     min(CASE WHEN price > 0 THEN price END) AS min_price,
     max(price) AS max_price
   FROM events
   WHERE product_id IS NOT NULL
+  GROUP BY product_id
+),
+seen AS (
+  SELECT product_id, customer_id
+  FROM events
+  WHERE event_type = 'view' AND product_id IS NOT NULL AND customer_id IS NOT NULL
+  GROUP BY product_id, customer_id
+),
+audiences AS (
+  SELECT product_id, count(*) AS viewers
+  FROM seen
   GROUP BY product_id
 ),
 sales AS (
@@ -34,7 +44,7 @@ SELECT
   carts,
   removals,
   purchases,
-  viewers,
+  coalesce(viewers, 0) AS viewers,
   coalesce(buyers, 0) AS buyers,
   coalesce(orders, 0) AS orders,
   coalesce(units, 0) AS units,
@@ -50,5 +60,6 @@ SELECT
       )
   END AS price_quarter
 FROM behaviour
+LEFT JOIN audiences ON audiences.product_id = behaviour.product_id
 LEFT JOIN sales ON sales.product_id = behaviour.product_id
 ORDER BY behaviour.product_id

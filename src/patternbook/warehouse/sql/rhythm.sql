@@ -48,6 +48,20 @@ grouped AS (
   LEFT JOIN purchases ON purchases.order_id = visits.session_id
   CROSS JOIN groupings
 ),
+people AS (
+  SELECT
+    grouping_name,
+    group_name,
+    cluster,
+    weekday,
+    hour,
+    customer_id,
+    count(*) AS sessions,
+    sum(buying) AS buying
+  FROM grouped
+  WHERE group_name IS NOT NULL
+  GROUP BY grouping_name, group_name, cluster, weekday, hour, customer_id
+),
 visiting AS (
   SELECT
     grouping_name,
@@ -55,12 +69,11 @@ visiting AS (
     cluster,
     weekday,
     hour,
-    count(DISTINCT customer_id) AS customers,
-    count(*) AS sessions,
+    count(customer_id) AS customers,
+    CAST(sum(sessions) AS BIGINT) AS sessions,
     CAST(sum(buying) AS BIGINT) AS buying_sessions,
-    count(DISTINCT CASE WHEN buying = 1 THEN customer_id END) AS session_buyers
-  FROM grouped
-  WHERE group_name IS NOT NULL
+    count(CASE WHEN buying > 0 THEN customer_id END) AS session_buyers
+  FROM people
   GROUP BY grouping_name, group_name, cluster, weekday, hour
 ),
 ordering AS (
