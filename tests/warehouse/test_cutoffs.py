@@ -13,7 +13,6 @@ from trial import HEADER, Trial
 from patternbook.cutoffs import cutoffs
 from patternbook.errors import UserError
 from patternbook.params import Propensity
-from patternbook.warehouse import marts as marts_of_events
 
 ZONE = "Europe/Berlin"
 START, DAYS = datetime(2024, 2, 26), 48  # UTC; Berlin's clocks go forward on 31 March
@@ -137,19 +136,6 @@ def test_a_future_gone_wild_moves_no_feature(project: Trial) -> None:
         known = [mart[name].filter(pl.col("cutoff") <= cutoff) for mart in (before, after)]
         assert known[0].height > 30
         assert known[0].equals(known[1]), name
-
-
-def test_customers_that_are_looked_at_a_few_at_a_time_are_the_same(
-    project: Trial, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_once = built(project, log())
-    monkeypatch.setattr(marts_of_events, "CUSTOMERS_AT_ONCE", 5)  # of twelve
-    project.paths.mart("features").unlink()
-    project.paths.mart("labels").unlink()
-    project.paths.mart("interests").unlink()
-    for name, mart in built(project, log()).items():
-        assert mart.height > 12
-        assert mart.equals(at_once[name]), name
 
 
 def test_data_of_less_than_four_days_have_no_cutoff(project: Trial) -> None:

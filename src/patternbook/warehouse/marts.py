@@ -57,7 +57,10 @@ BUILD_ORDER = (
 )
 BASKET_RULES = ("unit", "largest", "minimum_baskets", "minimum_together")  # keys of the section basket, columns here
 BY_SLOT = ("activity", "category_activity", "discoveries")  # marts of quarters of an hour
-CUSTOMERS_AT_ONCE = 200_000  # whose features are in memory
+AT_ONCE = 8_000_000  # events of the customers that are looked at together, where all would not fit into memory
+CUSTOMER_WEIGHT = 20  # what is kept of a customer takes the room of so many events
+BY_CUSTOMERS = ("activity", "category_activity", "discoveries")  # built for some customers at a time, put together
+ADDED_UP = ("rhythm", "session_funnel")  # built for some customers at a time, added up: they hold sums over customers
 SLOT_SECONDS = 900  # every time zone's offset is a multiple of a quarter of an hour
 
 # What must add up between the marts and the events that they are made of.
@@ -134,20 +137,27 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
             _write_calendar(engine, scratch, params.report.time_zone)
             _open_basket_rules(engine, params.basket)
             _open_bot_rules(engine, params)
+            customers = _some_at_a_time(engine)
+            tables = {"events": "kept_events"}  # what is said of customers, by name
             for done, name in enumerate(BUILD_ORDER):
                 file = paths.mart(name)
                 if name in wanted:
                     progress(f"mart {name}", done / len(BUILD_ORDER))
                     file = scratch / file.name
-                    engine.copy(_sql(name), file)
+                    if name in (*BY_CUSTOMERS, *ADDED_UP):
+                        _write_by_customers(engine, name, tables, customers, file)
+                    else:
+                        engine.copy(_sql(name), file)
                 engine.view(name, f"SELECT * FROM {parquet(file)}")
+                if "customer_id" in MARTS[name].column_names() and name != "bots":
+                    tables[name] = parquet(file)
                 check_contract(engine, MARTS[name])
                 if name == "bots":
                     _open_events_without_bots(engine, params)
             check_accounting(engine)
             if late := [name for name in CUTOFF_ORDER if name not in current]:
                 progress("marts of the cutoffs", 1.0)
-                _write_at_cutoffs(engine, late, scratch, params)
+                _write_at_cutoffs(engine, late, customers, scratch, params)
                 wanted += late
         paths.marts.mkdir(parents=True, exist_ok=True)
         _stamp(paths, current)  # what is replaced from here on is current no more
@@ -159,17 +169,13 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
     progress("marts", 1.0)
 
 
-def _write_at_cutoffs(engine: Engine, names: list[str], scratch: Path, params: Params) -> None:
-    """The marts of the cutoffs, one file each: built by cutoff and some customers at a time, then put together.
-
-    What is known of many customers at once would not fit into memory.
-    """
+def _write_at_cutoffs(engine: Engine, names: list[str], customers: list[str], scratch: Path, params: Params) -> None:
+    """The marts of the cutoffs, one file each: built by cutoff and some customers at a time, then put together."""
     ((first, last),) = engine.rows("SELECT min(day), max(day) FROM daily")
     found = cutoffs(first, last, params.propensity, params.file)
-    customers = _some_at_a_time(engine)
     parts: dict[str, list[Path]] = {name: [] for name in names}
     for cutoff in sorted(found.all) if found else [None]:
-        for some in customers:
+        for some in customers or ["false"]:
             open_cutoff(engine, cutoff, found.longest if found else 0, params.report.time_zone, some)
             for name in names:
                 part = scratch / f"{name}@{len(parts[name])}.parquet"
@@ -183,21 +189,51 @@ def _write_at_cutoffs(engine: Engine, names: list[str], scratch: Path, params: P
 
 
 def _some_at_a_time(engine: Engine) -> list[str]:
-    """Conditions on customer_id, in its order, that each hold for at most CUSTOMERS_AT_ONCE known customers."""
-    places = "SELECT customer_id, row_number() OVER (ORDER BY customer_id) AS place FROM customers"
-    borders = engine.rows(
-        f"SELECT customer_id FROM ({places}) AS placed WHERE place % {CUSTOMERS_AT_ONCE} = 0 ORDER BY customer_id"
+    """Conditions on customer_id, in its order: known customers with AT_ONCE events or fewer, or one customer alone."""
+    counted = f"SELECT customer_id, count(*) + {CUSTOMER_WEIGHT} AS weight FROM observed GROUP BY customer_id"
+    added = (
+        "SELECT customer_id, sum(weight) OVER (ORDER BY customer_id) AS so_far "
+        f"FROM ({counted}) AS counted WHERE customer_id IS NOT NULL"
     )
-    lows = [None, *(border for (border,) in borders)]
-    highs = [*lows[1:], None]
+    lasts = engine.rows(
+        f"SELECT max(customer_id) AS last FROM ({added}) AS added GROUP BY floor(so_far / {AT_ONCE}) ORDER BY last"
+    )
+    lows = [None, *(last for (last,) in lasts[:-1])]
     return [
         " AND ".join(
             [f"customer_id > {low}"] * (low is not None)
             + [f"customer_id <= {high}"] * (high is not None)
             + ["customer_id IS NOT NULL"]
         )
-        for low, high in zip(lows, highs, strict=True)
+        for low, high in zip(lows, [*lows[1:], None], strict=True)
     ]
+
+
+def _open_customers(engine: Engine, tables: dict[str, str], condition: str) -> None:
+    """The views of what `tables` says of customers, with those alone that the condition holds for."""
+    for name, table in tables.items():
+        engine.view(name, f"SELECT * FROM {table} WHERE {condition}")
+
+
+def _write_by_customers(engine: Engine, name: str, tables: dict[str, str], customers: list[str], file: Path) -> None:
+    """A mart that is built for some customers at a time, and for the unknown ones, then put together or added up."""
+    parts: list[Path] = []
+    for condition in (*customers, "customer_id IS NULL"):
+        _open_customers(engine, tables, condition)
+        parts.append(file.with_name(f"{name}@{len(parts)}.parquet"))
+        engine.copy(_sql(name), parts[-1])
+    _open_customers(engine, tables, "true")
+    if name in BY_CUSTOMERS:
+        engine.concatenate(parts, file)
+        return
+    contract = MARTS[name]
+    key = ", ".join(contract.key)
+    sums = ", ".join(
+        f"CAST(sum({column.name}) AS {column.type}) AS {column.name}"
+        for column in contract.columns
+        if column.name not in contract.key
+    )
+    engine.copy(f"SELECT {key}, {sums} FROM {parquet(*parts)} GROUP BY {key} ORDER BY {key}", file)
 
 
 def features_at(params: Params, cutoff: date) -> pl.DataFrame:
@@ -323,7 +359,8 @@ def _open_events_without_bots(engine: Engine, params: Params) -> None:
     """
     kept = "customer_id IS NULL OR customer_id NOT IN (SELECT customer_id FROM bots)"
     excluded = params.quality.bots.action == "exclude"
-    engine.view("events", f"SELECT * FROM observed WHERE {kept if excluded else 'true'}")
+    engine.view("kept_events", f"SELECT * FROM observed WHERE {kept if excluded else 'true'}")
+    engine.view("events", "SELECT * FROM kept_events")
     if excluded and not engine.count("SELECT count(*) FROM (SELECT 1 FROM events LIMIT 1)"):
         raise UserError(
             f"{params.file}: key 'quality.bots': without those who break its limits no event is left; raise them"
