@@ -27,12 +27,13 @@ lint: $(READY)  ## Check style, types, and that notebooks hold no outputs
 	@$(PY) -m mypy
 	@$(VENV)/bin/nbstripout --keep-id --verify notebooks/*.ipynb
 
-bench: $(VENV)/browser  ## Measure compaction, baskets, customer models, scoring and whole runs of 1 and 10 million events
+bench: $(VENV)/browser  ## Measure compaction, baskets, customer models, scoring, whole runs of 1 and 10 million events, and the first paint
 	@$(PY) tests/benchmarks/compaction.py
 	@$(PY) tests/benchmarks/basket.py
 	@$(PY) tests/benchmarks/lifetime.py
 	@$(PY) tests/benchmarks/scoring.py
 	@$(PY) tests/benchmarks/growth.py
+	@$(PY) tests/benchmarks/paint.py
 
 bench-large: $(VENV)/browser  ## Measure 110 million events from raw CSV to the report: half an hour or more, 25 GB of disk
 	@$(PY) tests/benchmarks/growth.py 110000000

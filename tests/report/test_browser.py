@@ -12,7 +12,7 @@ import pytest
 import real_run
 from axe_playwright_python.sync_playwright import Axe
 from fake_run import Report
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 PHONE, LAPTOP, WALL = 360, 1280, 1920
 
@@ -31,7 +31,9 @@ def opened(browser: Browser, report: Report, said: list[str] | None = None, **op
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
     page.goto(report.rendered.html.as_uri())
-    page.wait_for_selector(".plot .main-svg", state="attached")
+    for plot in page.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        plot.locator(".main-svg").first.wait_for(state="attached")
     return page
 
 
@@ -76,3 +78,81 @@ def test_each_chart_hands_out_its_data(chrome: Browser, report: Report) -> None:
         assert header[0] == "series"
         assert rows
         assert {len(row) for row in rows} == {len(header)}
+
+
+def test_pointing_at_a_number_says_where_it_comes_from(chrome: Browser, report: Report) -> None:
+    page = opened(chrome, report, viewport={"width": LAPTOP, "height": 900})
+    card, number = page.locator("#number-card"), conversion(page)
+    assert card.is_hidden()
+    number.hover()
+    assert card.locator("p").all_inner_texts() == CARD
+    card.hover()  # the pointer may go there
+    page.wait_for_timeout(300)
+    assert card.is_visible()
+    page.mouse.move(5, 5)
+    card.wait_for(state="hidden")
+
+
+def test_so_does_the_keyboard(chrome: Browser, report: Report) -> None:
+    page = opened(chrome, report)
+    card, number = page.locator("#number-card"), conversion(page)
+    number.focus()
+    assert card.locator("p").all_inner_texts() == CARD
+    assert number.get_attribute("aria-describedby") == "number-card"
+    page.keyboard.press("Escape")
+    assert card.is_hidden()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/06_funnel_temporal.html#fig-funnel")
+
+
+def test_a_finger_gets_the_card_first_and_then_the_cell(chrome: Browser, report: Report) -> None:
+    page = opened(chrome, report, has_touch=True, viewport={"width": PHONE, "height": 740})
+    card, number = page.locator("#number-card"), conversion(page)
+    number.tap()
+    assert card.locator("p").all_inner_texts() == CARD
+    box = card.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE
+    assert page.url.endswith("executive.html")
+    number.tap()
+    page.wait_for_url("**/06_funnel_temporal.html#fig-funnel")
+
+
+CARD = [
+    "Conversion",
+    "measured",
+    "95% interval 3.7%–4.9%",
+    "n = 4,504",
+    "funnel.conversion",
+    "Computed in 06_funnel_temporal, fig-funnel",
+]
+
+
+def conversion(page: Page) -> Locator:
+    """The key figure on conversion."""
+    return page.locator(".kpis a.finding", has_text="4.3%")
+
+
+def test_charts_are_drawn_when_they_come_near(chrome: Browser, report: Report) -> None:
+    page = chrome.new_page(viewport={"width": LAPTOP, "height": 100})
+    page.goto(report.rendered.html.as_uri())
+    last = page.locator(".plot").last
+    page.wait_for_timeout(500)
+    assert last.locator(".poster").is_visible()
+    assert last.locator(".main-svg").count() == 0
+    last.scroll_into_view_if_needed()
+    last.locator(".main-svg").first.wait_for()
+    assert last.locator(".poster").is_hidden()
+
+
+def test_without_scripts_and_on_paper_each_chart_is_an_image(chrome: Browser, report: Report) -> None:
+    plain = chrome.new_context(java_script_enabled=False).new_page()
+    plain.goto(report.rendered.html.as_uri())
+    paper = opened(chrome, report)
+    paper.emulate_media(media="print")
+    for page in (plain, paper):
+        posters = page.locator(".plot .poster")
+        assert posters.count() == 2
+        assert all(poster.is_visible() for poster in posters.all())
+    assert paper.locator(".chart").first.is_hidden()

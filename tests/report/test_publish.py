@@ -52,9 +52,22 @@ def test_a_figure_not_for_paper_is_not_drawn(tmp_path: Path) -> None:
     book = fake_run.notebook("T", fake_run.cell("fig-a", output, "Caption"))
     (published,) = publish({"01": book}, tmp_path, tmp_path, FORMATS).notebooks.values()
     text = data_of(labelled(published)["fig-a"].outputs[0])[MARKDOWN]
-    assert "Plotly.newPlot" in text
+    assert 'class="chart"' in text
     assert text.endswith("Turn it about.\n:::")
     assert not list(tmp_path.rglob("*.svg"))
+
+
+def test_a_figure_of_many_points_is_an_image_with_its_data_beside_it(tmp_path: Path) -> None:
+    figure = go.Figure(go.Scattergl(x=np.arange(100_000), y=np.arange(100_000) % 97, mode="markers", name="All"))
+    executed = {"02_eda": fake_run.notebook("Title", fake_run.cell("fig-many", fake_run.plot(figure, "Many points.")))}
+    notebook = publish(executed, tmp_path, fake_run.PROJECT / "reports/theme/fonts", FORMATS).notebooks["02_eda"]
+    text = data_of(labelled(notebook)["fig-many"].outputs[0])[MARKDOWN]
+    assert len(text) < 1_000
+    assert "![](notebooks/figures/02_eda-fig-many.png)" in text
+    assert 'href="notebooks/figures/02_eda-fig-many.csv"' in text
+    assert (tmp_path / "notebooks/figures/02_eda-fig-many.png").stat().st_size < 300_000
+    data = (tmp_path / "notebooks/figures/02_eda-fig-many.csv").read_text("utf-8").splitlines()
+    assert (len(data), data[-1]) == (100_001, "All,99999,89")
 
 
 def test_published_outputs_are_markdown_for_screen_and_paper(report: Report) -> None:
@@ -66,7 +79,7 @@ def test_published_outputs_are_markdown_for_screen_and_paper(report: Report) -> 
     figure = data_of(cells["fig-activity"].outputs[0])[MARKDOWN]
     assert 'aria-label="Daily active customers are level."' in figure
     assert '![](notebooks/figures/02_eda-fig-activity.svg){alt="Daily active customers are level."}' in figure
-    assert figure.index('when-format="html"') < figure.index("Plotly.newPlot") < figure.index('unless-format="html"')
+    assert figure.index('when-format="html"') < figure.index('class="chart"') < figure.index('unless-format="html"')
     assert notebook.metadata.kernelspec.language == "python"
     table = data_of(cells["tbl-kpis"].outputs[0])[MARKDOWN]
     assert "<style" not in table

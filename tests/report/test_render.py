@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import gzip
 import os
 import re
 from html.parser import HTMLParser
@@ -78,12 +80,16 @@ def test_html_loads_nothing_from_outside(page: Page) -> None:
     assert not [source for source in page.loads if not source.startswith("data:")]
 
 
-def test_html_holds_plotly_once_and_before_the_figures(page: Page) -> None:
-    library = [n for n, script in enumerate(page.scripts) if "plotly.js v" in script]
-    figures = [n for n, script in enumerate(page.scripts) if "Plotly.newPlot" in script and n not in library]
-    assert library == [0]
-    assert len(figures) == 2
-    assert 'plot.ly"' not in "".join(page.scripts[n] for n in figures)
+def test_nothing_heavy_stands_before_the_text_and_plotly_is_the_last_thing(report: Report, page: Page) -> None:
+    assert report.html.index('id="content"') < 400_000, "typefaces and style, nothing else"
+    before, _, last = report.html.rpartition("<script")
+    packed = re.search(r'src="data:[^"]*base64,([^"]+)" id="plotly" type="application/gzip"></script>', last)
+    assert packed is not None
+    assert gzip.decompress(base64.b64decode(packed[1])).decode().startswith("/**\n* plotly.js v")
+    assert len(before) < 1_000_000
+    assert not [script for script in page.scripts if "plotly.js v" in script]
+    assert report.html.count('class="chart"') == 2
+    assert "plot.ly" not in report.html
 
 
 def test_figures_and_tables_are_numbered(page: Page) -> None:
@@ -108,9 +114,12 @@ def test_links_within_the_page_arrive(page: Page) -> None:
     assert not [href for href, _ in page.links if href.startswith("#") and href[1:] not in page.anchors]
 
 
+CONVERSION = "Conversion · funnel.conversion · measured · 95% interval 3.7%–4.9% · n = 4,504"
+
+
 def test_numbers_say_their_kind(page: Page) -> None:
     titles = {attributes.get("title", "") for _, attributes in page.links}
-    assert any(title.startswith("funnel.conversion, measured, 95% interval 3.7%–4.9%") for title in titles)
+    assert any(title == CONVERSION for title in titles)
 
 
 def test_simulated_market_is_named_first(report: Report, page: Page) -> None:

@@ -30,9 +30,9 @@ def answer(
 
 def test_a_number_with_its_interval_is_the_finding() -> None:
     found = answer("Of 39,950 viewers, 37.3% (36.8%–37.8%) put something into a cart, worth $180 ($176–$183).")
-    assert '[39\\,950](notebooks/06.html#fig-funnel "funnel.viewers, measured' in found
-    assert '[37\\.3\\%](notebooks/06.html#fig-funnel "funnel.view_to_cart' in found
-    assert '[\\$180](notebooks/02.html#tbl-kpis "eda.aov' in found
+    assert '[39\\,950](notebooks/06.html#fig-funnel "Viewers · funnel.viewers · measured' in found
+    assert '[37\\.3\\%](notebooks/06.html#fig-funnel "To cart · funnel.view_to_cart' in found
+    assert '[\\$180](notebooks/02.html#tbl-kpis "Order value · eda.aov' in found
     assert ".finding .measured} (36.8%–37.8%) put" in found
 
 
@@ -53,8 +53,8 @@ def test_what_may_be_another_number_is_left_alone(text: str) -> None:
 
 def test_of_two_findings_written_alike_the_notebook_s_own_is_meant() -> None:
     twice = {"eda.orders": FINDINGS["eda.orders"], "funnel.orders": fake_run.finding(12_345, "count", "O", "06#tbl-x")}
-    assert '"funnel.orders' in answer("12,345 orders", twice, name="06")
-    assert '"eda.orders' in answer("12,345 orders", twice, name="02")
+    assert "· funnel.orders ·" in answer("12,345 orders", twice, name="06")
+    assert "· eda.orders ·" in answer("12,345 orders", twice, name="02")
 
 
 def test_only_answers_are_traced_and_nothing_changes_without_findings() -> None:

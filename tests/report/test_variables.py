@@ -27,7 +27,8 @@ def as_text(markdown: str) -> str:
 def test_number_is_rounded_to_its_interval_and_leads_to_its_cell() -> None:
     values = variables(PARAMS, fake_run.full_findings())
     assert values["funnel.conversion"] == (
-        '[4\\.3\\%](notebooks/06_funnel_temporal.html#fig-funnel "funnel.conversion, measured, 95% interval 3.7%–4.9%")'
+        '[4\\.3\\%](notebooks/06_funnel_temporal.html#fig-funnel "Conversion · funnel.conversion · measured · '
+        '95% interval 3.7%–4.9% · n = 4,504")'
         "{.finding .measured}"
     )
     assert values["interval.funnel.conversion"] == "3\\.7\\%–4\\.9\\%"

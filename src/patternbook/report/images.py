@@ -18,6 +18,8 @@ from patternbook.markup import escaped
 
 WIDTH = 800  # pixels; a text column of the PDF is 160 mm, so 12 px type prints at 7 pt
 HEIGHT = 420  # pixels, of a figure that does not say
+DRAWING, PIXELS = ".svg", ".png"  # of a figure with too many points for a drawing
+SHARP = 2  # pixels of a PNG a pixel of the figure
 MOST_ROWS = 24  # of the table that stands in for an image
 NO_CHROME = (
     "No Chrome or Chromium could be started to draw static images, so the PDF shows each figure's data as a table; "
@@ -30,7 +32,7 @@ FigureJson = Mapping[str, Any]
 
 
 def draw(figures: Mapping[Path, FigureJson], fonts: Path) -> str | None:
-    """Write each figure as SVG, all in one batch: one start of Chrome serves them all.
+    """Write each figure as SVG or PNG, by its file's name, all in one batch: one start of Chrome serves them all.
 
     Returns None, or the sentence that says why there are no images.
     """
@@ -46,9 +48,10 @@ def draw(figures: Mapping[Path, FigureJson], fonts: Path) -> str | None:
             pio.write_images(
                 fig=[dict(figure) for figure in figures.values()],
                 file=list(figures),
-                format="svg",
+                format=[path.suffix.removeprefix(".") for path in figures],
                 width=WIDTH,
                 height=[height(figure) for figure in figures.values()],
+                scale=[SHARP if path.suffix == PIXELS else 1 for path in figures],
             )
     except BrowserFailedError:
         return NO_CHROME
@@ -62,6 +65,14 @@ def draw(figures: Mapping[Path, FigureJson], fonts: Path) -> str | None:
 def height(figure: FigureJson) -> int:
     """Height of a figure in pixels."""
     return int(figure.get("layout", {}).get("height") or HEIGHT)
+
+
+def points(figure: FigureJson) -> int:
+    """How many points the traces of a figure hold, those of a table of cells counted by row."""
+    return sum(
+        max((len(array_of(trace.get(name))) for name in ("x", "y", "z", "values")), default=0)
+        for trace in figure.get("data", [])
+    )
 
 
 @contextmanager

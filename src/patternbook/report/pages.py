@@ -20,12 +20,14 @@ def write_pages(notebooks: Mapping[str, Notebook], project: Path, folder: Path, 
 
     `metadata` is the report's. The pages share one plotly.js, which lies beside them.
     """
-    script = f'<script src="{Path(PLOTLY_JS).name}"></script>\n</head>'
+    library = f'<script src="{Path(PLOTLY_JS).name}" defer></script>\n</head>'
     for name, notebook in notebooks.items():
         title, body = _title_and_body(name, "\n\n".join(_cells(notebook)))
         text = front_matter({**metadata, "title": title, "page": "notebook", "back": "../executive.html"}) + body
-        page = to_html(text.replace(f"]({NOTEBOOKS}/", "]("), project, folder)
-        (folder / NOTEBOOKS / f"{name}.html").write_text(page.replace("</head>", script, 1), "utf-8")
+        for link in ("](", 'href="'):  # the pages lie in that folder
+            text = text.replace(f"{link}{NOTEBOOKS}/", link)
+        page = to_html(text, project, folder)
+        (folder / NOTEBOOKS / f"{name}.html").write_text(page.replace("</head>", library, 1), "utf-8")
 
 
 def _title_and_body(name: str, text: str) -> tuple[str, str]:

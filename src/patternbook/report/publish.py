@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import html
+import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import plotly.io as pio
 from plotly.offline import get_plotlyjs
 
 from patternbook.formats import Formats
@@ -39,9 +40,11 @@ REFERENCES = re.compile(
 )  # not unique on a page of tables
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}  # Quarto wants to know the language
 CONFIG = {"responsive": True, "displayModeBar": False, "typesetMath": False}  # a dollar sign is money
+MOST_POINTS = 20_000  # of a chart that a page draws: more make a page heavy, and a PDF slow to turn
 NOTEBOOKS = "notebooks"  # folder of the published notebooks and their pages, beside the report
 FIGURES = f"{NOTEBOOKS}/figures"
 PLOTLY_JS = f"{NOTEBOOKS}/plotly.min.js"
+PACKED_PLOTLY = f"{NOTEBOOKS}/plotly.packed"  # gzip; Pandoc would unpack what is called .gz
 
 
 class Figure(NamedTuple):
@@ -50,6 +53,11 @@ class Figure(NamedTuple):
     spec: dict[str, Any]
     alt: str
     image: str
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it holds too many points to be drawn in a page, or as a drawing on paper."""
+        return self.image.endswith(images.PIXELS)
 
 
 class Published(NamedTuple):
@@ -63,8 +71,9 @@ def publish(executed: Mapping[str, Notebook], folder: Path, fonts: Path, formats
     """Publish executed notebooks into `folder`: `notebooks/<name>.ipynb`, their static images, and plotly.js.
 
     Figures (Plotly's MIME type) become an interactive figure for HTML and an image for everything else, HTML tables
-    become raw HTML inside Markdown, what was written to stderr is dropped. Of a figure that says it is not for paper
-    (`layout.meta.paper` is false) there is no image; its alt text stands in for it.
+    become raw HTML inside Markdown, what was written to stderr is dropped. On screen the image stands until the figure
+    is drawn; a figure of many points stays an image, and its data lie beside it. Of a figure that says it is not for
+    paper (`layout.meta.paper` is false) there is no image; its alt text stands in for it.
     """
     figures = [
         figure for name, notebook in executed.items() for cell in notebook.cells for figure in _figures(name, cell)
@@ -73,11 +82,22 @@ def publish(executed: Mapping[str, Notebook], folder: Path, fonts: Path, formats
     problem = images.draw({folder / figure.image: on_paper(figure.spec) for figure in flat}, fonts)
     paper = {figure.image: figure.alt for figure in figures}
     paper |= {figure.image: images.data_table(figure.spec, formats) if problem else _image(figure) for figure in flat}
-    published = {name: _published(name, notebook, paper) for name, notebook in executed.items()}
-    (folder / NOTEBOOKS).mkdir(parents=True, exist_ok=True)
+    drawn = set() if problem else {figure.image for figure in flat}
+    shown = {
+        figure.image: f"{SCREEN}\n{_raw_html(_on_screen(figure, figure.image in drawn))}\n:::\n\n"
+        f"{PAPER}\n{paper[figure.image]}\n:::"
+        for figure in figures
+    }
+    published = {name: _published(name, notebook, shown) for name, notebook in executed.items()}
+    (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+    for figure in figures:
+        if figure.is_heavy:
+            (folder / _data_file(figure)).write_text(csv_of(figure.spec), "utf-8")
     for name, notebook in published.items():
         write_notebook(notebook, folder / NOTEBOOKS / f"{name}.ipynb")
-    (folder / PLOTLY_JS).write_text(get_plotlyjs(), "utf-8")
+    library = get_plotlyjs().encode()
+    (folder / PLOTLY_JS).write_bytes(library)
+    (folder / PACKED_PLOTLY).write_bytes(gzip.compress(library, mtime=0))
     return Published(published, [problem] if problem else [])
 
 
@@ -87,36 +107,38 @@ def _figures(name: str, raw: Any) -> list[Figure]:
         return []
     cell = code_cell(raw)
     stem = f"{FIGURES}/{name}-{cell.label or raw.id}"
-    return [_figure(spec, cell, f"{stem}{f'-{n}' if n else ''}.svg") for n, spec in enumerate(cell.figures)]
+    return [_figure(spec, cell, f"{stem}{f'-{n}' if n else ''}") for n, spec in enumerate(cell.figures)]
 
 
-def _figure(spec: Mapping[str, Any], cell: Cell, image: str) -> Figure:
+def _figure(spec: Mapping[str, Any], cell: Cell, stem: str) -> Figure:
     layout = spec.get("layout", {})
     alt = (layout.get("meta") or {}).get("alt") or cell.caption
-    return Figure({"data": spec.get("data", []), "layout": layout}, " ".join(str(alt).split()), image)
+    suffix = images.DRAWING if images.points(spec) <= MOST_POINTS else images.PIXELS
+    return Figure({"data": spec.get("data", []), "layout": layout}, " ".join(str(alt).split()), f"{stem}{suffix}")
 
 
-def _published(name: str, notebook: Notebook, paper: Mapping[str, str]) -> Notebook:
+def _data_file(figure: Figure) -> str:
+    return str(PurePosixPath(figure.image).with_suffix(".csv"))
+
+
+def _published(name: str, notebook: Notebook, shown: Mapping[str, str]) -> Notebook:
     result = copy_of(notebook)
     result.metadata = {"kernelspec": KERNEL}
     for cell in result.cells:
         if cell.cell_type == "code":
             figures = iter(_figures(name, cell))
-            outputs = (_output(output, figures, paper) for output in cell.outputs)
+            outputs = (_output(output, figures, shown) for output in cell.outputs)
             cell.outputs = [output for output in outputs if output is not None]
     return result
 
 
-def _output(output: Output, figures: Iterator[Figure], paper: Mapping[str, str]) -> Output | None:
+def _output(output: Output, figures: Iterator[Figure], shown: Mapping[str, str]) -> Output | None:
     """One output as a renderer can show it; None where it has nothing to show."""
     if output.output_type == "stream":
         return None if output.name == "stderr" else output
     data = data_of(output)
     if PLOTLY in data:
-        figure = next(figures)
-        return markdown_output(
-            f"{SCREEN}\n{_raw_html(_interactive(figure))}\n:::\n\n{PAPER}\n{paper[figure.image]}\n:::"
-        )
+        return markdown_output(shown[next(figures).image])
     if MARKDOWN in data:
         return markdown_output(data[MARKDOWN])
     if HTML in data:
@@ -128,20 +150,32 @@ def _raw_html(text: str) -> str:
     return fenced(text.strip(), "{=html}")
 
 
-def _interactive(figure: Figure) -> str:
-    name = Path(figure.image).stem
-    plot = pio.to_html(
-        figure.spec,
-        config=CONFIG,
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=f"plot-{name}",
-        default_height=f"{images.height(figure.spec)}px",
-    )
-    data = quote(csv_of(figure.spec), safe=",;:/()|*")
+def _on_screen(figure: Figure, drawn: bool) -> str:
+    """A figure in a page: its image, where there is one, what `report.js` draws it from, and its data."""
+    stays = figure.is_heavy and drawn
+    role = "" if stays else ' class="poster"'
+    parts = [f'<img{role} src="{figure.image}" alt="">'] if drawn else []
+    if not stays:
+        height = images.height(figure.spec)
+        parts += [
+            f'<div class="chart" style="height:{height}px"></div>',
+            f'<script type="application/json">{_json({**figure.spec, "config": CONFIG})}</script>',
+        ]
+    alt = html.escape(figure.alt)
+    content = "\n".join(parts)
+    return f'<div class="plot" role="img" aria-label="{alt}">\n{content}\n</div>\n{_download(figure)}'
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the script element that holds it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _download(figure: Figure) -> str:
+    file = _data_file(figure)
+    inline = f"data:text/csv;charset=utf-8,{quote(csv_of(figure.spec), safe=',;:/()|*')}"
     return (
-        f'<div class="plot" role="img" aria-label="{html.escape(figure.alt)}">\n{plot.strip()}\n</div>\n'
-        f'<p class="chart-data"><a download="{name}.csv" href="data:text/csv;charset=utf-8,{data}" '
+        f'<p class="chart-data"><a download="{Path(file).name}" href="{file if figure.is_heavy else inline}" '
         f'aria-label="Data of this chart as CSV">Data (CSV)</a></p>'
     )
 

@@ -28,7 +28,7 @@ from patternbook.report.dictionary import dictionary
 from patternbook.report.pages import write_pages
 from patternbook.report.provenance import NAME as PROVENANCE
 from patternbook.report.provenance import facts, provenance
-from patternbook.report.publish import PLOTLY_JS, publish
+from patternbook.report.publish import PACKED_PLOTLY, publish
 from patternbook.report.since import NAME as CHANGES
 from patternbook.report.since import since
 from patternbook.report.template import check_references, conditions, front_matter, headlines, resolve_conditions
@@ -40,6 +40,7 @@ DOCUMENT = "executive"
 VARIABLES = "_variables.yml"
 EXPORTS = "exports"  # folder of the downloads, beside the report
 QUARTO_PROJECT = "_quarto.yml"
+SCRIPT = "../theme/report.js"  # from the report's folder
 
 
 class Rendered(NamedTuple):
@@ -119,7 +120,7 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
 
     metadata = _metadata(params, values)
     document = folder / f"{DOCUMENT}.qmd"
-    document.write_text(front_matter({**metadata, "plotly": PLOTLY_JS}) + body, "utf-8")
+    document.write_text(front_matter({**metadata, "plotly": PACKED_PLOTLY}) + body, "utf-8")
     (project / VARIABLES).write_text(yaml.safe_dump(nested(values), allow_unicode=True), "utf-8")
     write_pages(published.notebooks, project, folder, metadata)
     return Sources(project, document, values, published.notebooks, published.notes)
@@ -170,6 +171,7 @@ def _metadata(params: Params, values: Variables) -> dict[str, str]:
         "confidentiality": escaped(report.confidentiality),
         "run": values["run.name"],
         "data-as-of": values.get("run.data_as_of", ""),
+        "script": SCRIPT,
     }
     return {key: text for key, text in metadata.items() if text}
 

@@ -18,6 +18,7 @@ from patternbook.params import Params
 from patternbook.paths import project_root
 
 CONFIDENCE = 0.95  # of every interval; see findings.Finding
+HOME = " · "  # between the parts of a title; report.js reads it
 NOT_COMPUTED = "This run did not compute it."
 
 Variables = dict[str, str]
@@ -89,26 +90,26 @@ def _finding_values(
 
 
 def linked(finding_id: str, finding: Finding, value: str, interval: str, formats: Formats) -> str:
-    """A finding's number as a link to its cell, with id, kind and interval (or n, or source) for who points at it."""
-    title = ", ".join(part for part in (finding_id, finding.kind, _basis(finding, interval, formats)) if part)
+    """A finding's number as a link to its cell.
+
+    Its title is the card that `report.js` shows to who points at it: label, id, kind, and what the number rests on.
+    """
+    parts = (finding.label, finding_id, finding.kind, *_bases(finding, interval, formats))
+    title = HOME.join(part.replace(HOME, ", ") for part in parts)
     return f'[{escaped(value)}]({anchor(finding)} "{attribute(title)}"){{.finding .{finding.kind}}}'
 
 
-def _basis(finding: Finding, interval: str, formats: Formats) -> str:
-    """What a number rests on: its interval, else the count behind it, else its source."""
-    if interval:
-        return f"{formats.compact(CONFIDENCE, 'share')} interval {interval}"
-    if finding.source:
-        return finding.source
-    return f"n = {formats.count(finding.n)}" if finding.n is not None else ""
+def _bases(finding: Finding, interval: str, formats: Formats) -> list[str]:
+    """What a number rests on, as far as it is known: its interval, its source, the count behind it."""
+    bases = [f"{formats.compact(CONFIDENCE, 'share')} interval {interval}"] if interval else []
+    bases += [finding.source] if finding.source else []
+    return bases + ([f"n = {formats.count(finding.n)}"] if finding.n is not None else [])
 
 
 def _card(finding_id: str, finding: Finding, link: str, findings: Mapping[str, Finding], formats: Formats) -> str:
     _, interval = number(finding, formats)
     lines = [f"[{escaped(finding.label)}]{{.label}}", f"[{link}]{{.value}}"]
-    basis = _basis(finding, interval, formats)
-    if basis:
-        lines.append(f"[{escaped(basis)}]{{.basis}}")
+    lines += [f"[{escaped(basis)}]{{.basis}}" for basis in _bases(finding, interval, formats)[:1]]
     change = findings.get(f"{finding_id}_change")
     if change is not None and change.value is not None:
         lines.append(_change(change, formats))
