@@ -31,9 +31,7 @@ def opened(browser: Browser, report: Report, said: list[str] | None = None, **op
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
     page.goto(report.rendered.html.as_uri())
-    for plot in page.locator(".plot").all():
-        plot.scroll_into_view_if_needed()
-        plot.locator(".main-svg").first.wait_for(state="attached")
+    real_run.draw_charts(page)
     return page
 
 

@@ -126,7 +126,8 @@ def visit(chrome: Browser, file: Path) -> Visit:
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
     seen.page.goto(file.as_uri())
-    seen.page.wait_for_timeout(500)
+    real_run.draw_charts(seen.page)
+    seen.page.wait_for_timeout(100)
     return seen
 
 
