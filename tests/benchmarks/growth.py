@@ -109,7 +109,7 @@ def _watched(paths: RunPaths) -> Iterator[list[float]]:
 
     def look() -> None:
         while not ended.wait(WATCHED_EVERY):
-            most[0] = max(most[0], sum(map(_bytes, (paths.home, paths.reports))))
+            most[0] = max(most[0], sum(map(_bytes, (paths.home, paths.report))))
 
     watcher = threading.Thread(target=look)
     watcher.start()
