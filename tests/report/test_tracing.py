@@ -42,7 +42,7 @@ def test_a_number_with_its_interval_is_the_finding() -> None:
         "37.3% of them",  # written otherwise
         "139,950 or 39,950.5 or 39,9501 or −39,950",  # part of another number
         "323 of them",  # too short to be sure
-        "12,345 orders",  # two findings are written so
+        "12,345 of them",  # two findings are written so
         "$7,478,744.50",
         "fell by 37.3% (36.8%–37.9%)",
     ],
@@ -51,8 +51,19 @@ def test_what_may_be_another_number_is_left_alone(text: str) -> None:
     assert answer(text) == text
 
 
+def test_a_short_number_counts_before_its_label_and_a_long_one_without_its_interval() -> None:
+    findings = {
+        "eda.orders": fake_run.finding(727, "count", "Orders", "02#tbl-kpis"),
+        "roi.net_profit": fake_run.finding(258.14, "currency", "Profit", "07#tbl-roi", low=-590.13, high=1863.0),
+    }
+    found = answer("Of 727 orders, 727 with a profit of $258.14.", findings)
+    assert found.count("Orders · eda.orders") == 1
+    assert found.index("eda.orders") < found.index("} orders, 727 with")
+    assert "Profit · roi.net_profit · measured · 95% interval" in found
+
+
 def test_of_two_findings_written_alike_the_notebook_s_own_is_meant() -> None:
-    twice = {"eda.orders": FINDINGS["eda.orders"], "funnel.orders": fake_run.finding(12_345, "count", "O", "06#tbl-x")}
+    twice = {"eda.orders": FINDINGS["eda.orders"], "funnel.orders": fake_run.finding(12_345, "count", "Orders", "06#tbl-x")}
     assert "· funnel.orders ·" in answer("12,345 orders", twice, name="06")
     assert "· eda.orders ·" in answer("12,345 orders", twice, name="02")
 

@@ -12,14 +12,15 @@ from patternbook.report.cells import MARKDOWN, Notebook, code_cell, copy_of, dat
 from patternbook.report.variables import linked, number
 
 ANSWER = "answer-"  # start of the label of a cell that answers in a sentence
-FEWEST_DIGITS = 4  # of a number without an interval: shorter ones may well be another one
+FEWEST_DIGITS = 4  # of a number that stands alone: shorter ones may well be another one
 
 
 def traced(name: str, notebook: Notebook, findings: Mapping[str, Finding], formats: Formats) -> Notebook:
     """A copy of the executed notebook `name` whose answers show each finding as a link to the cell that computed it.
 
-    A number counts as a finding where it is written just as that one is, with its interval where it has one, and as no
-    other finding of the notebook (and where the notebook has none that is written so, as no other of the run).
+    A number counts as a finding where it is written just as that one is: with its interval; or alone with digits
+    enough; or before the finding's label, as in `727 orders`. No other finding of the notebook may be written so (and
+    where the notebook has none that is, no other of the run).
     """
     own = {finding_id: finding for finding_id, finding in findings.items() if finding.notebook == name}
     links = _links(findings, formats) | _links(own, formats)
@@ -35,23 +36,27 @@ def traced(name: str, notebook: Notebook, findings: Mapping[str, Finding], forma
 
 def _links(findings: Mapping[str, Finding], formats: Formats) -> dict[str, str]:
     """What stands in for each number that one finding alone is written as, by the way it is written."""
-    written = {
-        finding_id: number(finding, formats)
+    spelled = [
+        (text, link)
         for finding_id, finding in findings.items()
         if isinstance(finding.value, int | float)
-    }
-    count = Counter(_whole(*entry) for entry in written.values())
-    links = {}
-    for finding_id, (value, interval) in written.items():
-        text = _whole(value, interval)
-        if count[text] == 1 and (interval or len(re.sub(r"\D", "", value)) >= FEWEST_DIGITS):
-            link = linked(finding_id, findings[finding_id], value, interval, formats)
-            links[text] = f"{link} ({interval})" if interval else link
-    return links
+        for text, link in _spellings(finding_id, finding, formats).items()
+    ]
+    count = Counter(text for text, _ in spelled)
+    return {text: link for text, link in spelled if count[text] == 1}
 
 
-def _whole(value: str, interval: str) -> str:
-    return f"{value} ({interval})" if interval else value
+def _spellings(finding_id: str, finding: Finding, formats: Formats) -> dict[str, str]:
+    """The ways in which a sentence may write a finding, and what stands in for each."""
+    value, interval = number(finding, formats)
+    alone = formats.value(finding.value, finding.unit)
+    link = linked(finding_id, finding, alone, interval, formats)
+    spellings = {f"{alone} {finding.label.lower()}": f"{link} {finding.label.lower()}"}
+    if len(re.sub(r"\D", "", alone)) >= FEWEST_DIGITS:
+        spellings[alone] = link
+    if interval:
+        spellings[f"{value} ({interval})"] = f"{linked(finding_id, finding, value, interval, formats)} ({interval})"
+    return spellings
 
 
 def _traced(text: str, links: Mapping[str, str]) -> str:

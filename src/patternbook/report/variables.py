@@ -110,22 +110,23 @@ def _card(finding_id: str, finding: Finding, link: str, findings: Mapping[str, F
     _, interval = number(finding, formats)
     lines = [f"[{escaped(finding.label)}]{{.label}}", f"[{link}]{{.value}}"]
     lines += [f"[{escaped(basis)}]{{.basis}}" for basis in _bases(finding, interval, formats)[:1]]
-    change = findings.get(f"{finding_id}_change")
+    change_id = f"{finding_id}_change"
+    change = findings.get(change_id)
     if change is not None and change.value is not None:
-        lines.append(_change(change, formats))
+        lines.append(_change(change_id, change, formats))
     return " ".join(lines)
 
 
-def _change(change: Finding, formats: Formats) -> str:
+def _change(finding_id: str, change: Finding, formats: Formats) -> str:
     """What a card says of the period before: a change whose interval holds zero is none that one could name."""
     value, interval = number(change, formats)
     size = float(change.value or 0)
-    signed = f"+{value}" if size > 0 else value
+    shown = linked(finding_id, change, f"+{value}" if size > 0 else value, interval, formats)
+    shown += f" {escaped(f'({interval})')}" if interval else ""
     if interval and min(change.low or 0, change.high or 0) <= 0 <= max(change.low or 0, change.high or 0):
-        return f"[{escaped(f'no clear change on the period before: {signed} ({interval})')}]{{.change .level}}"
+        return f"[no clear change on the period before: {shown}]{{.change .level}}"
     direction = "up" if size > 0 else "down" if size < 0 else "level"
-    shown = f"{signed} ({interval})" if interval else signed
-    return f"[{escaped(f'{shown} on the period before')}]{{.change .{direction}}}"
+    return f"[{shown} on the period before]{{.change .{direction}}}"
 
 
 def _flat(values: Mapping[str, Any], formats: Formats, prefix: str = "") -> Iterable[tuple[str, str]]:
