@@ -153,4 +153,5 @@ def test_without_scripts_and_on_paper_each_chart_is_an_image(chrome: Browser, re
         posters = page.locator(".plot .poster")
         assert posters.count() == 2
         assert all(poster.is_visible() for poster in posters.all())
+    assert plain.locator(".chart").first.is_hidden()
     assert paper.locator(".chart").first.is_hidden()

@@ -63,7 +63,10 @@ def test_a_short_number_counts_before_its_label_and_a_long_one_without_its_inter
 
 
 def test_of_two_findings_written_alike_the_notebook_s_own_is_meant() -> None:
-    twice = {"eda.orders": FINDINGS["eda.orders"], "funnel.orders": fake_run.finding(12_345, "count", "Orders", "06#tbl-x")}
+    twice = {
+        "eda.orders": FINDINGS["eda.orders"],
+        "funnel.orders": fake_run.finding(12_345, "count", "Orders", "06#tbl-x"),
+    }
     assert "· funnel.orders ·" in answer("12,345 orders", twice, name="06")
     assert "· eda.orders ·" in answer("12,345 orders", twice, name="02")
 
