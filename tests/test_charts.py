@@ -242,6 +242,7 @@ def clusters(p_value: float, silhouette: float, hidden: int = 0) -> Clusters:
 
 
 NAMES = ("Champions", "At risk", "Needs attention", "Lost")
+HUES = theme.segment_colours(NAMES)
 GRID = pl.DataFrame(
     [(r, f, 10 * r + f, 12.5 * r * f) for r in range(1, 6) for f in range(1, 6) if r + f != 4],
     schema=["recency_score", "frequency_score", "customers", "median_spend"],
@@ -294,12 +295,12 @@ DRAWN = {
     "who comes back, a week hidden": lambda f: retention.curves(followed("web", "app", hidden=2), "purchase", f),
     "second purchase": lambda f: retention.waiting(waited(1500), f),
     "second purchase within few days": lambda f: retention.waiting(waited(12), f),
-    "segments": lambda f: segmentation.segments(segments(*zip(NAMES, (500, 40, 300, 9), strict=True)), f),
-    "segments too small": lambda f: segmentation.segments(segments(("a", 90), pooled=True), f),
+    "segments": lambda f: segmentation.segments(segments(*zip(NAMES, (500, 40, 300, 9), strict=True)), HUES, f),
+    "segments too small": lambda f: segmentation.segments(segments(("a", 90), pooled=True), HUES, f),
     "scores": lambda f: segmentation.grid(GRID, 10, f),
     "one pair of scores": lambda f: segmentation.grid(GRID.head(1), 10, f),
-    "moves": lambda f: segmentation.migration(moves(*FLOWS), frozenset(["At risk"]), f),
-    "one move": lambda f: segmentation.migration(moves((NOT_YET, "Lost", 40), kept=False), frozenset(), f),
+    "moves": lambda f: segmentation.migration(moves(*FLOWS), HUES, f),
+    "one move": lambda f: segmentation.migration(moves((NOT_YET, "Lost", 40), kept=False), HUES, f),
     "clusters": lambda f: segmentation.silhouettes(clusters(0.025, 0.6), f),
     "weak clusters": lambda f: segmentation.silhouettes(clusters(0.025, 0.4), f),
     "no clusters": lambda f: segmentation.silhouettes(clusters(0.5, 0.3), f),
@@ -396,7 +397,7 @@ def test_money_is_written_in_the_runs_currency() -> None:
 
 
 def test_flows_too_thin_for_a_telephone_are_one_for_each_origin_and_lose_nobody() -> None:
-    (flow,) = segmentation.migration(moves(*FLOWS), frozenset(["At risk"]), US).data
+    (flow,) = segmentation.migration(moves(*FLOWS), HUES, US).data
     names = list(flow.node.label)
     links = {
         (names[a], names[b]): n for a, b, n in zip(*(flow.link[k] for k in ("source", "target", "value")), strict=True)

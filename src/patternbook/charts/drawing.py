@@ -29,7 +29,7 @@ PANEL, PANEL_GAP = 150, 72  # pixels of a panel, and of the room for ticks and t
 HEAD_LINE = 22  # Plotly spaces all lines of a title alike
 MOST_TICKS = 5
 MOST_LABELLED_BARS = 12
-TAG_SPACE = "\0"
+KEPT_SPACE = "\0"
 PALE_ORANGE = "#f0c9a3"  # modelled, beyond what was observed
 TINT = 0.12  # opacity of a band
 SCALE = [[0, "#eef4f9"], [1, theme.BLUE]]  # from little to much
@@ -112,13 +112,14 @@ def finished(
 def _wrapped_markup(text: str, width: int) -> list[str]:
     """Lines of about `width` visible characters; tags take no room and are never broken."""
     lines, length = [""], 0
-    for word in re.sub(r" (?=[^<>]*>)", TAG_SPACE, text).split(" "):
+    whole = re.sub(r"\bn = ", f"n{KEPT_SPACE}={KEPT_SPACE}", text)  # a number of cases stays on one line
+    for word in re.sub(r" (?=[^<>]*>)", KEPT_SPACE, whole).split(" "):
         visible = len(re.sub(r"<[^>]*>", "", word))
         if lines[-1] and length + 1 + visible > width:
             lines, length = [*lines, ""], 0
         lines[-1] += (" " if lines[-1] else "") + word
         length += visible + 1
-    return [line.replace(TAG_SPACE, " ") for line in lines]
+    return [line.replace(KEPT_SPACE, " ") for line in lines]
 
 
 def labelled_bars(
@@ -197,8 +198,7 @@ def band(figure: go.Figure, rows: pl.DataFrame, x: str, colour: str, *, shape: s
 
     `place` is the row and column of a panel.
     """
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    fill = {"fill": "tonexty", "fillcolor": f"rgba({red},{green},{blue},{TINT})"}
+    fill = {"fill": "tonexty", "fillcolor": sheer(colour, TINT)}
     runs = rows.with_columns(pl.col("low").is_null().cum_sum().alias("run")).drop_nulls("low")
     for run in runs.partition_by("run", maintain_order=True):
         common = {"x": run[x].to_list(), "mode": "lines", "hoverinfo": "skip", "line": {"width": 0, "shape": shape}}
@@ -253,6 +253,12 @@ def panel_title(figure: go.Figure, row: int, text: str) -> None:
 def short(name: str) -> str:
     """A name of unknown origin for an axis: plain, and no longer than `LABEL_WIDTH`."""
     return in_chart(name if len(name) <= LABEL_WIDTH else f"{name[: LABEL_WIDTH - 1]}…")
+
+
+def sheer(colour: str, opacity: float) -> str:
+    """A colour that lets through what lies below, as Plotly reads it."""
+    red, green, blue = theme.rgb(colour)
+    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def coloured(text: str, colour: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import plotly.graph_objects as go
 import polars as pl
@@ -19,14 +19,12 @@ from patternbook.markup import in_chart
 LABELLED_FROM = 0.05  # of all customers; a smaller tile has no room for its name on a telephone
 THINNEST = 0.012  # of all customers; on a telephone thinner flows are hairlines that hide one another
 NAME_WIDTH = 12  # characters a line in a tile
-HUES = (*theme.SERIES, theme.MUTED, "#aab4c0")
 AXES = {"recency": "days since + 1", "frequency": "order days", "monetary": "money"}
-LINK = "rgba(31, 90, 146, {})"
-DEPARTED = "rgba(90, 102, 118, 0.25)"
+STAYED, MOVED, DEPARTED = 0.6, 0.25, 0.25  # opacity of a flow
 
 
-def segments(table: pl.DataFrame, formats: Formats) -> go.Figure:
-    """Segments as tiles, as large as their customers are many; those at risk in red."""
+def segments(table: pl.DataFrame, colours: Mapping[str, str], formats: Formats) -> go.Figure:
+    """Segments as tiles, as large as their customers are many; those at risk are named."""
     names = table["segment"].to_list()
     shares = [formats.tenths(share) for share in table["share"]]
     labels = [
@@ -35,10 +33,7 @@ def segments(table: pl.DataFrame, formats: Formats) -> go.Figure:
         else ""
         for name, share, text in zip(names, table["share"], shares, strict=True)
     ]
-    colours = [
-        theme.MUTED if name == SMALL else theme.RED if risky else theme.BLUE
-        for name, risky in table.select("segment", "at_risk").iter_rows()
-    ]
+    tiles = [colours.get(name, theme.MUTED) for name in names]
     hover = [
         f"{in_chart(name)}: {formats.count(count)} customers, {text}<br>median spend {formats.money(spend)}"
         for name, count, text, spend in zip(names, table["customers"], shares, table["median_spend"], strict=True)
@@ -51,9 +46,9 @@ def segments(table: pl.DataFrame, formats: Formats) -> go.Figure:
             values=table["customers"].to_list(),
             text=labels,
             textinfo="text",
-            textfont={"size": drawing.SMALL_SIZE, "color": theme.PAPER},
+            textfont={"size": drawing.SMALL_SIZE, "color": list(map(theme.text_on, tiles))},
             marker={
-                "colors": colours,
+                "colors": tiles,
                 "line": {"color": theme.PAPER, "width": 2},
                 "pad": {"t": 0, "l": 0, "r": 0, "b": 0},
             },
@@ -68,12 +63,13 @@ def segments(table: pl.DataFrame, formats: Formats) -> go.Figure:
         f"{in_chart(name)} {text}" for name, text, label in zip(names, shares, labels, strict=True) if not label
     ]
     small = f"; without a name: {', '.join(unlabelled)}" if unlabelled else ""
-    risky = 0.0 if SMALL in names else float(table.filter(pl.col("at_risk"))["share"].sum())
+    at_risk = table.filter(pl.col("at_risk"))
+    risky = 0.0 if SMALL in names else float(at_risk["share"].sum())
+    named = f"; at risk: {', '.join(map(in_chart, at_risk['segment']))}" if at_risk.height else ""
     return drawing.finished(
         figure,
         f"{formats.tenths(risky)} of buyers are in segments at risk" if risky else "Buyers by segment",
-        f"Area: customers; {drawing.coloured('red', theme.RED)}: at risk; "
-        f"n = {formats.count(table['customers'].sum())} buyers{small}",
+        f"Area: customers; n = {formats.count(table['customers'].sum())} buyers{named}{small}",
         height=320,
         alt=f"Treemap of customers by segment. {drawing.listed(names, shares)}",
     )
@@ -136,13 +132,15 @@ def grid(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> go.Figure
     )
 
 
-def space(cells: pl.DataFrame, names: Sequence[str], minimum_group: int, formats: Formats) -> go.Figure:
+def space(cells: pl.DataFrame, colours: Mapping[str, str], minimum_group: int, formats: Formats) -> go.Figure:
     """Segments in recency, frequency and money, a ball for the customers of a cell. To turn about, so not for paper."""
     figure = go.Figure()
     units = {"recency": "count", "frequency": "count", "monetary": "currency"}
     largest = float(cells["customers"].max())  # type: ignore[arg-type]
-    for number, name in enumerate(names):
+    for name, colour in colours.items():
         own = cells.filter(pl.col("segment") == name)
+        if own.is_empty():
+            continue
         spoken = [
             f"{in_chart(name)}: {formats.count(row['customers'])} customers, about {formats.count(row['recency'] - 1)} "
             f"days since the last order, {formats.value(row['frequency'], 'number')} order days, "
@@ -161,7 +159,7 @@ def space(cells: pl.DataFrame, names: Sequence[str], minimum_group: int, formats
                     "sizemode": "area",
                     "sizeref": largest / 20**2,
                     "sizemin": 3,
-                    "color": HUES[number % len(HUES)],
+                    "color": colour,
                     "opacity": 0.85,
                     "line": {"width": 0},
                 },
@@ -201,24 +199,20 @@ def space(cells: pl.DataFrame, names: Sequence[str], minimum_group: int, formats
     return drawn.update_layout(showlegend=True, legend=legend, meta={**drawn.layout.meta, "paper": False})
 
 
-def migration(moves: Migration, risky: frozenset[str], formats: Formats) -> go.Figure:
+def migration(moves: Migration, colours: Mapping[str, str], formats: Formats) -> go.Figure:
     """Customers flowing from segments of the earlier window to those of the later one; thin flows drawn as one."""
     table = _without_thin_flows(moves.table)
     origins = _ordered(table, "from", NOT_YET)
     goals = _ordered(table, "to", THIN, AWAY)
     source = {name: number for number, name in enumerate(origins)}
     target = {name: len(origins) + number for number, name in enumerate(goals)}
-    colours = [
-        theme.MUTED if name in (NOT_YET, AWAY, SMALL, THIN) else theme.RED if name in risky else theme.BLUE
-        for name in [*origins, *goals]
-    ]
     flows = list(table.iter_rows())
     figure = go.Figure(
         go.Sankey(
             arrangement="fixed",
             node={
                 "label": [in_chart(name) for name in [*origins, *goals]],
-                "color": colours,
+                "color": [colours.get(name, theme.MUTED) for name in [*origins, *goals]],
                 "pad": 13,
                 "thickness": 10,
                 "line": {"width": 0},
@@ -228,9 +222,7 @@ def migration(moves: Migration, risky: frozenset[str], formats: Formats) -> go.F
                 "source": [source[start] for start, _, _ in flows],
                 "target": [target[end] for _, end, _ in flows],
                 "value": [count for _, _, count in flows],
-                "color": [
-                    DEPARTED if end == AWAY else LINK.format(0.55 if start == end else 0.15) for start, end, _ in flows
-                ],
+                "color": [_flow_colour(start, end, colours) for start, end, _ in flows],
                 "hovertemplate": "%{source.label} to %{target.label}: %{value:,.0f}<extra></extra>",
             },
             textfont={"size": drawing.SMALL_SIZE, "color": theme.INK, "shadow": "none"},
@@ -247,12 +239,20 @@ def migration(moves: Migration, risky: frozenset[str], formats: Formats) -> go.F
     return drawing.finished(
         figure,
         title,
-        f"Left: {spans[0]}; right: {spans[1]}. Dark: same segment; grey: no purchase in the later window. Moves of "
-        f"fewer than {formats.share(THINNEST)} of customers: {THIN.lower()}",
+        f"Left: {spans[0]}; right: {spans[1]}. Strong: same segment; grey: no purchase in one window. Moves of "
+        f"fewer than {formats.share(THINNEST)} of customers: {THIN.lower()}; "
+        f"n = {formats.count(table['customers'].sum())} customers",
         height=470,
         alt=f"Sankey diagram of customers by segment in two windows, {spans[0]} and {spans[1]}. The largest flow is "
         f"{formats.count(largest[2])} customers from {largest[0]} to {largest[1]}.",
     )
+
+
+def _flow_colour(start: str, end: str, colours: Mapping[str, str]) -> str:
+    """That of the segment a flow comes from; grey where it comes from none, or leads to no purchase."""
+    if end == AWAY:
+        return drawing.sheer(theme.MUTED, DEPARTED)
+    return drawing.sheer(colours.get(start, theme.MUTED), STAYED if start == end else MOVED)
 
 
 def _without_thin_flows(table: pl.DataFrame) -> pl.DataFrame:
