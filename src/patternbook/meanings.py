@@ -788,6 +788,34 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "first_step": Meaning("who does what first"),
         },
     ),
+    "roi.roadmap": ResultTable(
+        "one row an action that is worth its money, the earliest roll-out first",
+        {
+            "action": Meaning("the action"),
+            "decision": Meaning("go or test first"),
+            "first_step": Meaning("who does what first"),
+            "starts": Meaning("the Monday after the data end"),
+            "begins": Meaning("first contact, after roi.preparation_weeks"),
+            "people": Meaning("people in the test or held out of the roll-out; null where none is possible", "count"),
+            "days": Meaning("from the first contact to the last outcome", "days"),
+            "finds": Meaning("smallest effect that so many find with the planned power", "share"),
+            "decides": Meaning("day on which the outcome is known"),
+            "rolls_out": Meaning("day from which on all are contacted; after a test, if it says so"),
+        },
+    ),
+    "roi.metrics": ResultTable(
+        "one row an action of the roadmap: what it is measured by",
+        {
+            "action": Meaning("the action"),
+            "metric": Meaning("bought: share that buys within roi.horizon_days; spend: mean revenue a person"),
+            "value": Meaning("of such people without the action", "number"),
+            **_ends("value", "number"),
+            "target": Meaning("assumed: value at the action's likely effect", "number"),
+            "target_low": Meaning("assumed: value at its lowest effect", "number"),
+            "target_high": Meaning("assumed: value at its highest effect", "number"),
+            "decides": Meaning("day on which it is known"),
+        },
+    ),
     "roi.assumptions": ResultTable(
         "one row an assumption",
         {

@@ -752,6 +752,14 @@ ROI_ACTIONS: dict[ActionName, RoiAction] = {
 }
 
 
+class PreparationWeeks(Section):
+    """Weeks from the start to the first contact, by the effort of an action; assumptions of the software."""
+
+    low: int = Field(2, ge=0, le=52)  # a message and a list
+    medium: int = Field(4, ge=0, le=52)  # a few messages, or a change to a page
+    high: int = Field(8, ge=0, le=52)  # several departments
+
+
 class Roi(Section):
     """07_experiments: what each action costs and is expected to bring; assumptions, with their source.
 
@@ -764,6 +772,7 @@ class Roi(Section):
     fade: Share = 0.2  # of an effect that is lost a year, since novelty wears off; assumption
     correlation: Share = 0.3  # of the actions' effects: one team guessed them all, and errs for all alike; assumption
     acquisition_cost: float = Field(30, ge=0)  # what winning a new customer costs, to compare with; assumption
+    preparation_weeks: PreparationWeeks = PreparationWeeks()
     swing: float = Field(0.25, gt=0, lt=1)  # of the tornado, up and down, for what has no range of its own
     simulations: int = Field(2000, ge=200, le=100_000)  # of effects, for each draw of what the data leave open
     source: str = "default of the software; set roi to the shop's own"

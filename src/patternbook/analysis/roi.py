@@ -632,6 +632,23 @@ def measures(simulated: Simulated | LeftOut) -> list[Measure]:
     return [*found, Measure("probability_of_loss", "Probability of a loss", "share", loss.value, loss.interval)]
 
 
+def action_measures(each: Simulated | LeftOut, cases: Mapping[str, Case | LeftOut]) -> list[Measure]:
+    """The findings `roi.profit_<action>`, of the first year, as if it were rolled out at once."""
+    found = []
+    for name, one in cases.items():
+        label = f"Net profit of the first year: {LABELS[name]}"
+        if isinstance(each, LeftOut) or name not in each.by_action:
+            reason = one.reason if isinstance(one, LeftOut) else each.reason if isinstance(each, LeftOut) else None
+            found.append(Measure(f"profit_{name}", label, "currency", None, reason=reason))
+        else:
+            profit = each.by_action[name]
+            low, high = np.quantile(profit, ENDS)
+            found.append(
+                Measure(f"profit_{name}", label, "currency", float(np.quantile(profit, 0.5)), (float(low), float(high)))
+            )
+    return found
+
+
 def expected_profit(cases: Mapping[str, Case], pilots: Mapping[str, Pilot] = MappingProxyType({})) -> float:
     """First-year profit of all cases at the mean of every effect and amount: the mean of what `simulate` draws."""
     return sum(_mean_profit(case, pilots.get(name), case.audience.spend) for name, case in cases.items())

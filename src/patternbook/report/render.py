@@ -21,6 +21,8 @@ from patternbook.markup import escaped
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report import pandoc, quarto
+from patternbook.report.advice import TABLE as ACTIONS
+from patternbook.report.advice import advice
 from patternbook.report.cells import MARKDOWN, Notebook, data_of, labelled, read_notebook
 from patternbook.report.claims import claims
 from patternbook.report.dictionary import NAME as DICTIONARY
@@ -29,9 +31,14 @@ from patternbook.report.pages import write_pages
 from patternbook.report.provenance import NAME as PROVENANCE
 from patternbook.report.provenance import facts, provenance
 from patternbook.report.publish import PACKED_PLOTLY, publish
+from patternbook.report.risks import DRIFT, risk_notebook
+from patternbook.report.risks import NAME as RISKS
 from patternbook.report.since import NAME as CHANGES
 from patternbook.report.since import since
 from patternbook.report.template import check_references, conditions, front_matter, headlines, resolve_conditions
+from patternbook.report.terms import LABEL as GLOSSARY_LABEL
+from patternbook.report.terms import NAME as GLOSSARY
+from patternbook.report.terms import glossary
 from patternbook.report.tracing import traced
 from patternbook.report.variables import Variables, nested, variables
 from patternbook.runs import State, baseline_of, description
@@ -104,26 +111,36 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     made = {PROVENANCE: trace, DICTIONARY: dictionary(params, findings, artefacts, paths)}
     template = (paths.root / "reports" / f"{DOCUMENT}.qmd").read_text("utf-8")
     now = State(description(params, hashes), findings)
+    tables = _tables(artefacts, paths)
+    named = risk_notebook(params, findings, tables.get(DRIFT), formats)
+    if named:
+        made[RISKS] = named
     moved = since(params, now, baseline_of(params), headlines(template))
     if moved:
         made[CHANGES] = moved.notebook
     answering = {name: traced(name, notebook, findings, formats) for name, notebook in executed.items()}
     published = publish({**answering, **made}, folder, project / "reports" / "theme" / "fonts", formats)
-    write_exports(findings, _tables(artefacts, paths), facts(params, findings), folder / EXPORTS)
+    write_exports(findings, tables, facts(params, findings), folder / EXPORTS)
 
     values = variables(params, findings, conditions(template)) | _reasons_of_cells(executed)
     values |= {f"claim.{topic}": escaped(text) for topic, text in claims(findings, formats).items()}
+    values |= advice(params, tables.get(ACTIONS), findings, formats)
     values |= moved.values if moved else {}
     cells = _available(executed) | {f"{name}.{label}" for name, book in made.items() for label in labelled(book)}
+    cells.add(f"{GLOSSARY}.{GLOSSARY_LABEL}")
     body = resolve_conditions(template, lambda subject: subject in values or subject in cells)
     check_references(body, values, cells)
+
+    notebooks = published.notebooks
+    used = {GLOSSARY: glossary(pandoc.expanded(body, values, notebooks))}
+    notebooks |= publish(used, folder, project / "reports" / "theme" / "fonts", formats).notebooks
 
     metadata = _metadata(params, values)
     document = folder / f"{DOCUMENT}.qmd"
     document.write_text(front_matter({**metadata, "plotly": PACKED_PLOTLY}) + body, "utf-8")
     (project / VARIABLES).write_text(yaml.safe_dump(nested(values), allow_unicode=True), "utf-8")
-    write_pages(published.notebooks, project, folder, metadata)
-    return Sources(project, document, values, published.notebooks, published.notes)
+    write_pages(notebooks, project, folder, metadata)
+    return Sources(project, document, values, notebooks, published.notes)
 
 
 def _executed(params: Params, paths: RunPaths) -> dict[str, Notebook]:
