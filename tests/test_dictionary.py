@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -124,3 +126,39 @@ def test_exports_hold_what_the_run_found_and_lie_beside_the_report(smoke: RunPat
 def test_no_meaning_is_left_of_a_table_that_is_gone() -> None:
     code = "".join(notebook_code(file) for file in (real_run.PROJECT / "notebooks").glob("*.ipynb"))
     assert [table_id for table_id in RESULT_TABLES if f'"{table_id}"' not in code] == []
+
+
+WITHOUT_N = {
+    "churn.matrix": "each cell says how many customers it holds",
+    "roi.tornado": "what is expected at the ends of each assumption; nothing is sampled",
+    "experiments.detectable": "worked out from the plan; nothing is sampled",
+    "experiments.profit": "what each plan is expected to earn; nothing is sampled",
+    "experiments.readout": "the table of arms below says how many people each had",
+    "experiments.segments": "the table of arms below says how many people each had",
+}
+
+
+def test_every_figure_says_how_many_it_is_of_and_what_its_axes_measure(smoke: RunPaths) -> None:
+    figures = {file.stem: json.loads(file.read_text("utf-8"))["layout"] for file in smoke.figures.iterdir()}
+    assert {name for name, layout in figures.items() if " n = " not in _written(layout)} <= WITHOUT_N.keys()
+    assert {name: silent for name, layout in figures.items() if (silent := _axes_without_a_measure(layout))} == {}
+
+
+def _written(layout: dict[str, Any]) -> str:
+    """All text of a figure's heading and notes, without markup."""
+    texts = [layout["title"]["text"], *(note["text"] for note in layout.get("annotations", []))]
+    return " " + re.sub(r"<[^>]*>", "", " ".join(texts).replace("<br>", " "))
+
+
+def _axes_without_a_measure(layout: dict[str, Any]) -> list[str]:
+    """Axes of bare numbers that neither their own title, their panel's nor the figure's heading explains."""
+    titled = {note.get(side) for note in layout.get("annotations", []) for side in ("xref", "yref")}
+    return [
+        name
+        for name, axis in layout.items()
+        if re.fullmatch(r"[xy]axis\d*", name)
+        and axis.get("visible") is not False
+        and all(re.fullmatch(r"[\d.,\s]+", str(text)) for text in axis.get("ticktext") or ["a name"])
+        and not axis.get("title")
+        and f"{name.replace('axis', '')} domain" not in titled
+    ]

@@ -56,10 +56,10 @@ DRAWN = {
     "detectable": lambda f: experiments.detectable(trials.detectable_by_week(PLANNED), PLANNED, f),
     "errors": lambda f: experiments.errors(RATES, 0.05, f),
     "profit of plans": lambda f: experiments.money(SCENARIOS, f),
-    "actions": lambda f: roi.actions(by_action(SIMULATED), f),
-    "an action that loses": lambda f: roi.actions(by_action(LOSING), f),
-    "running": lambda f: roi.running(SIMULATED.running, f),
-    "running down": lambda f: roi.running(LOSING.running, f),
+    "actions": lambda f: roi.actions(by_action(SIMULATED), SIMULATED.profit.size, f),
+    "an action that loses": lambda f: roi.actions(by_action(LOSING), LOSING.profit.size, f),
+    "running": lambda f: roi.running(SIMULATED.running, SIMULATED.profit.size, f),
+    "running down": lambda f: roi.running(LOSING.running, LOSING.profit.size, f),
     "tornado": lambda f: roi.tornado(
         money.tornado(SIMULATED, TESTING, 0.25), money.expected_profit(SIMULATED.cases), f
     ),

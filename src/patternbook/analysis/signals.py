@@ -25,9 +25,11 @@ class Signals(NamedTuple):
     `table`: kind, signal, sessions, share (of all sessions), conversion with ends, odds_ratio with ends (against
     sessions without it), lift (conversion with it ÷ conversion of all) with ends, at_purchase (share of its buying
     sessions in which no view follows it; null but for actions), p, told (reliable, Benjamini–Hochberg), leak.
+    `sessions` is the number of all of them.
     """
 
     table: pl.DataFrame
+    sessions: int
 
 
 def signals(
@@ -91,7 +93,7 @@ def signals(
         pl.Series("p", p, nan_to_null=True),
         pl.Series("told", told),
     ).with_columns((pl.col("at_purchase") >= PART_OF_PURCHASE).fill_null(value=False).alias("leak"))
-    return Signals(table.sort("leak", "odds_ratio", descending=[False, True], nulls_last=True))
+    return Signals(table.sort("leak", "odds_ratio", descending=[False, True], nulls_last=True), int(every[0].sum()))
 
 
 def _publishable(own: pl.DataFrame, minimum_group: int) -> pl.DataFrame:

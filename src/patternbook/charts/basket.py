@@ -67,6 +67,7 @@ def heatmap(pairs: Pairs, names: pl.DataFrame, formats: Formats) -> go.Figure:
     labels = [f"{number}  {_lines(name, NAME_WIDTH)}" for number, name in enumerate(items.values(), start=1)]
     columns, rows = list(range(1, len(order))), list(range(2, len(order) + 1))
     figure.update_xaxes(tickvals=columns, ticktext=list(map(str, columns)), showgrid=False)
+    figure.update_xaxes(title=drawing.axis_title("Numbered as at the left"))
     figure.update_yaxes(tickvals=rows, ticktext=labels[1:], autorange="reversed", showgrid=False)
     best = pairs.kept.row(0, named=True)
     many = PLURAL[pairs.level]
@@ -74,7 +75,7 @@ def heatmap(pairs: Pairs, names: pl.DataFrame, formats: Formats) -> go.Figure:
         figure,
         f"The leading two {many} share a basket {formats.value(best['lift'], 'factor')} as often as by chance",
         f"Lift of the {many} of the leading pairs; coloured: reliably above one; blank: seen too seldom. "
-        f"Column 1 is {in_chart(items[order[0]])}",
+        f"Column 1 is {in_chart(items[order[0]])}; n = {formats.count(pairs.baskets)} baskets",
         height=CELL * (len(order) - 1) + 10,
         alt=f"Heatmap of lift between {len(order)} {many}. The leading pair is {items[best['item_a']]} with "
         f"{items[best['item_b']]}, lift {formats.value(best['lift'], 'factor')}.",
@@ -130,7 +131,8 @@ def network(pairs: Pairs, names: pl.DataFrame, formats: Formats) -> go.Figure:
     return drawing.finished(
         figure,
         f"The {len(pair_names)} leading links between {many}" if len(pair_names) > 1 else f"One link between {many}",
-        "A line: bought together more often than by chance; the wider, the higher the lift, shrunk for small counts",
+        "A line: bought together more often than by chance; the wider, the higher the lift, shrunk for small counts; "
+        f"n = {formats.count(pairs.baskets)} baskets",
         height=height,
         gap=4,
         alt=f"Network of {many}. {drawing.listed(pair_names, texts)}",
@@ -199,7 +201,8 @@ def lift_against_support(pairs: Pairs, names: pl.DataFrame, formats: Formats) ->
     return drawing.finished(
         figure,
         f"{formats.count(held_up)} of {formats.count(pairs.tested)} pairs of {many} hold up",
-        f"Each point a pair seen together often enough; {blue}: reliably more than by chance{sampled}",
+        f"Each point a pair seen together often enough; {blue}: reliably more than by chance{sampled}; "
+        f"n = {formats.count(pairs.baskets)} baskets",
         height=320,
         alt=f"Scatter of {formats.count(shown)} pairs of {many}, lift against baskets with both. "
         f"{formats.count(held_up)} are reliably bought together.",
@@ -224,7 +227,7 @@ def recommendations(checked: Check, formats: Formats) -> go.Figure:
         figure,
         f"In {ours} of later baskets, {TOP} recommendations beside a product hit",
         f"Share of baskets in which one of the {TOP} is bought as well, with 95% intervals by customer; checked on "
-        f"{formats.count(rows['queries'][0])} products in baskets after {formats.date(checked.cutoff)}",
+        f"n = {formats.count(rows['queries'][0])} products in baskets after {formats.date(checked.cutoff)}",
         height=drawing.LABELLED_ROW * rows.height,
         alt=f"Bars of hit rates by method. {drawing.listed(names, texts)}",
     )

@@ -191,9 +191,11 @@ def _bars(figure: go.Figure, row: int, table: pl.DataFrame, name: str, formats: 
 def _activity_subtitle(result: Activity, table: pl.DataFrame, averaged: bool, formats: Formats) -> str:
     first, last = table["at"][0], table["at"][-1]
     if result.unit == "day":
-        parts = [f"{formats.count(table.height)} whole days, {formats.date(first)} to {formats.date(last)}"]
+        parts = [f"n = {formats.count(table.height)} whole days, {formats.date(first)} to {formats.date(last)}"]
     else:
-        parts = [f"{formats.count(table.height)} hours from {formats.value(first, 'time')}, the last one incomplete"]
+        parts = [
+            f"n = {formats.count(table.height)} hours from {formats.value(first, 'time')}, the last one incomplete"
+        ]
     if averaged:
         parts.append(f"thin: each day; bold: average of the {result.window} days up to it")
     if result.hidden:

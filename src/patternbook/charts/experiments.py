@@ -78,8 +78,8 @@ def errors(found: dict[str, Rates], alpha: float, formats: Formats) -> go.Figure
         figure,
         f"Looking every day finds an effect where there is none in {formats.share(found['peeking'].type1.value)} of "
         "experiments",
-        f"False positives among {formats.count(rates[0].n)} simulated experiments without an effect, with 95% "
-        f"interval; dotted: the {formats.share(alpha)} asked for",
+        f"False positives among simulated experiments without an effect, with 95% "
+        f"interval; dotted: the {formats.share(alpha)} asked for; n = {formats.count(rates[0].n)} experiments a rule",
         height=drawing.LABELLED_ROW * len(names),
         alt=f"Bar chart of false-positive rates. {drawing.listed(labels, texts)}",
     )

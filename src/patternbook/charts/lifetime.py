@@ -85,7 +85,7 @@ def tracking(holdout: Holdout, formats: Formats) -> go.Figure:
         f"In the period it had not seen, the model's total is {formats.change(off.value)} off",
         f"{blue} and {orange} with the range of 95% of what chance and the parameters leave open (negative binomial); "
         f"fitted up to the dotted line, {formats.date(holdout.calibration_end)}. Of the {later.height} weeks after it, "
-        f"{within} lie within the range",
+        f"{within} lie within the range; n = {formats.count(holdout.customers.height)} buyers",
         height=drawing.panels_height(len(panels)),
         alt=f"Line chart of repeat transactions by week, actual and expected; the model was fitted up to "
         f"{formats.date(holdout.calibration_end)}. In the period after it the error of the total is "
@@ -138,7 +138,8 @@ def by_frequency(holdout: Holdout, minimum_group: int, formats: Formats) -> go.F
     top = max(drawing.top(table[name]) for name in ("high", "expected"))
     values, texts = drawing.ticks(top, "count" if top >= 4 else "number", formats)
     figure.update_yaxes(tickvals=values, ticktext=texts, range=[0, 1.08 * top])
-    figure.update_xaxes(type="category", showgrid=False)
+    figure.update_yaxes(title=drawing.axis_title("Transactions a customer"))
+    figure.update_xaxes(type="category", showgrid=False, title=drawing.axis_title("Repeat transactions before"))
     blue, orange = (
         drawing.coloured(name, colour) for name, colour in (("Actual", theme.BLUE), ("expected", theme.ORANGE))
     )

@@ -71,15 +71,16 @@ def reliability(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go
         calibration.reliability(table, hover, formats),
         calibration.title(table),
         f"Share who bought within {forecast.horizon} days, with 95% interval, by forecast probability; groups of alike "
-        f"many expected buyers. Calibration error {formats.share(off.value, off.interval)}",
+        f"many expected buyers. Calibration error {formats.share(off.value, off.interval)}; "
+        f"n = {formats.count(len(forecast.labels))} customers",
         height=PLOT,
         alt=f"Dot chart of the share who bought by forecast probability. {drawing.listed(spoken, [''] * len(spoken))}",
         right=24,
     )
 
 
-def learning(table: pl.DataFrame, verdict: str, formats: Formats) -> go.Figure:
-    """AUC by the number of customers that the model learned from, with intervals."""
+def learning(table: pl.DataFrame, verdict: str, tested: int, formats: Formats) -> go.Figure:
+    """AUC among the `tested` customers by the number of those that the model learned from, with intervals."""
     figure = go.Figure(
         go.Scatter(
             x=table["customers"].to_list(),
@@ -104,13 +105,15 @@ def learning(table: pl.DataFrame, verdict: str, formats: Formats) -> go.Figure:
     low, high = drawing.bottom(table["auc_low"]), drawing.top(table["auc_high"])
     values, texts = drawing.ticks(high, "number", formats, low)
     figure.update_yaxes(tickvals=values, ticktext=texts, range=[low - 0.1 * (high - low), high + 0.1 * (high - low)])
+    figure.update_yaxes(title=drawing.axis_title("ROC-AUC"))
     counts = table["customers"].to_list()
     figure.update_xaxes(type="log", tickvals=counts, ticktext=[formats.compact(n, "count") for n in counts])
     figure.update_xaxes(showgrid=False, title=drawing.axis_title("customers learned from"))
     return drawing.finished(
         figure,
         verdict,
-        "ROC-AUC at the test cutoff, with 95% interval, of the same model learned from a part of the customers",
+        "ROC-AUC at the test cutoff, with 95% interval, of the same model learned from a part of the customers; "
+        f"n = {formats.count(tested)} customers tested",
         height=PLOT,
         alt="Line chart of ROC-AUC by customers learned from. "
         + drawing.listed([formats.count(n) for n in counts], [formats.value(auc, "number") for auc in table["auc"]]),
@@ -118,8 +121,8 @@ def learning(table: pl.DataFrame, verdict: str, formats: Formats) -> go.Figure:
     )
 
 
-def importance(ranked: pl.DataFrame, formats: Formats) -> go.Figure:
-    """What the forecast leans on, by family of columns."""
+def importance(ranked: pl.DataFrame, explained: int, formats: Formats) -> go.Figure:
+    """What the forecasts of the `explained` customers lean on, by family of columns."""
     families = ranked.select("family", "family_share").unique().sort("family_share", descending=True)
     names, shares = families["family"].to_list(), families["family_share"].to_list()
     texts = [formats.tenths(share) for share in shares]
@@ -129,14 +132,14 @@ def importance(ranked: pl.DataFrame, formats: Formats) -> go.Figure:
         figure,
         f"The forecast leans most on {names[0]} and {names[1]}",
         "Share of the size of all contributions to a customer's log-odds (Shapley values of the trees), by kind of "
-        "knowledge",
+        f"knowledge; n = {formats.count(explained)} customers",
         height=drawing.ROW * len(names),
         alt=f"Bar chart of what the forecast leans on. {drawing.listed(names, texts)}",
     )
 
 
-def dependence(table: pl.DataFrame, formats: Formats) -> go.Figure:
-    """Factor on the odds by the value of each leading column."""
+def dependence(table: pl.DataFrame, explained: int, formats: Formats) -> go.Figure:
+    """Factor on the odds of the `explained` customers by the value of each leading column."""
     names = table["feature"].unique(maintain_order=True).to_list()
     units = {one.name: one.unit for one in PREDICTORS}
     figure = drawing.panels(len(names))
@@ -170,7 +173,7 @@ def dependence(table: pl.DataFrame, formats: Formats) -> go.Figure:
         figure,
         f"{_title(names[0])} moves the odds most",
         "Mean factor on a customer's odds to buy by the value of a column, the rest as it is; one column a kind of "
-        "knowledge",
+        f"knowledge; n = {formats.count(explained)} customers",
         height=drawing.panels_height(len(names)),
         alt="Line charts of the factor on the odds to buy. "
         + " ".join(
@@ -202,7 +205,8 @@ def tiers(table: pl.DataFrame, formats: Formats) -> go.Figure:
     return drawing.finished(
         figure,
         _tiers_claim(shown),
-        "Share of each tier that bought in the test period, with 95% interval; tiers were set before it",
+        "Share of each tier that bought in the test period, with 95% interval; tiers were set before it; "
+        f"n = {formats.count(shown['customers'].sum())} customers",
         height=drawing.LABELLED_ROW * len(labels),
         alt=f"Bar chart of the share who bought, by tier. {drawing.listed(labels, texts)}",
     )

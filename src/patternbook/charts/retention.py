@@ -28,6 +28,7 @@ def heatmap(found: ByCohort, first: Estimate, activity: Activity, formats: Forma
     labels = [formats.date(cohort, "MMMd" if found.span == "week" else "yMMM") for cohort in cohorts]
     known = {(row["cohort"], row["age"]): row for row in shown.iter_rows(named=True)}
     top = drawing.top(shown["share"])
+    customers = shown.group_by("cohort").agg(pl.col("customers").max())["customers"].sum()
     cells = [[known.get((cohort, age)) for age in ages] for cohort in cohorts]
     figure = go.Figure(
         go.Heatmap(
@@ -70,7 +71,8 @@ def heatmap(found: ByCohort, first: Estimate, activity: Activity, formats: Forma
         figure,
         f"In {unit} 1, {formats.share(first.value, first.interval)} of the {WHO[activity]} {BACK[activity]}",
         f"Share of each {found.span}ly cohort by {unit}s of {LENGTH[unit]} days since each customer's first day; blank "
-        "where not the whole cohort is observed, or too few to publish",
+        "where not the whole cohort is observed, or too few to publish; "
+        f"n = {formats.count(customers)} {WHO[activity]}",
         height=ROW * len(cohorts) + 16,
         alt=f"Heatmap of {len(cohorts)} {found.span}ly cohorts by {unit}s since the first day. Shares run from "
         f"{formats.share(drawing.bottom(shown['share']))} to {formats.share(top)}.",

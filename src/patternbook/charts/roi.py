@@ -15,7 +15,7 @@ MOST_BARS = 10
 COLOURS = {"go": theme.GREEN, "test first": theme.ORANGE, "no go": theme.MUTED}
 
 
-def actions(table: pl.DataFrame, formats: Formats) -> go.Figure:
+def actions(table: pl.DataFrame, draws: int, formats: Formats) -> go.Figure:
     """First-year profit by action, with what is unknown of it; coloured by the decision."""
     labels = table["action"].to_list()
     rows = list(table.select("profit", "profit_low", "profit_high", "decision").iter_rows())
@@ -36,7 +36,8 @@ def actions(table: pl.DataFrame, formats: Formats) -> go.Figure:
     return drawing.finished(
         figure,
         f"{best['action']}: {formats.money(best['profit'])} in the first year",
-        f"Median net profit of the first year, rolled out at once; whiskers hold 95% of what was simulated; {marks}",
+        f"Median net profit of the first year, rolled out at once; whiskers hold 95% of what was simulated; {marks}; "
+        f"n = {formats.count(draws)} draws",
         height=drawing.LABELLED_ROW * len(labels),
         alt=f"Bar chart of net profit by action. {drawing.listed(labels, texts)}",
     )
@@ -66,7 +67,7 @@ def tornado(table: pl.DataFrame, middle: float, formats: Formats) -> go.Figure:
     )
 
 
-def running(paths: pl.DataFrame, formats: Formats) -> go.Figure:
+def running(paths: pl.DataFrame, draws: int, formats: Formats) -> go.Figure:
     """Money so far by month: half of the draws are above the line, eight of ten inside the band."""
     low, middle, high = (paths[name].to_list() for name in SCENARIOS)
     months = paths["month"].to_list()
@@ -109,7 +110,8 @@ def running(paths: pl.DataFrame, formats: Formats) -> go.Figure:
     return drawing.finished(
         figure,
         f"After a year {formats.money(middle[12])}, after three {formats.money(middle[-1])}",
-        "Money so far, undiscounted: median of what was simulated, and a band that holds eight of ten draws",
+        "Money so far, undiscounted: median of what was simulated, and a band that holds eight of ten draws; "
+        f"n = {formats.count(draws)} draws",
         height=PLOT,
         alt=f"Line chart of the programme's money so far by month. The median is {formats.money(middle[12])} after "
         f"twelve months and {formats.money(middle[-1])} after {months[-1]}; eight of ten draws end between "

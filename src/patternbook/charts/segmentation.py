@@ -124,7 +124,8 @@ def grid(cells: pl.DataFrame, minimum_group: int, formats: Formats) -> go.Figure
         figure,
         f"Median spend reaches {formats.money(best['median_spend'])} at recency {best['recency_score']}, "
         f"frequency {best['frequency_score']}",
-        f"Customers, and below their median spend (colour); cells of fewer than {minimum_group} customers are blank",
+        f"Customers, and below their median spend (colour); cells of fewer than {minimum_group} customers are blank; "
+        f"n = {formats.count(cells['customers'].sum())} customers",
         height=330,
         alt=f"Heatmap of {formats.count(cells['customers'].sum())} customers by recency and frequency score. The "
         f"highest median spend is {formats.money(best['median_spend'])}, at recency {best['recency_score']} and "
@@ -293,7 +294,7 @@ def silhouettes(found: Clusters, formats: Formats) -> go.Figure:
         showgrid=False,
         title=drawing.axis_title("Number of clusters"),
     )
-    figure.update_yaxes(range=[0, top], tickvals=values, ticktext=texts)
+    figure.update_yaxes(range=[0, top], tickvals=values, ticktext=texts, title=drawing.axis_title("Silhouette"))
     stand = "stand out" if found.real else "are there, but weak"
     title = f"{found.k} clusters {stand}" if found.there else "No number of clusters stands out"
     own = formats.value(found.silhouette.value, "number", found.silhouette.interval)

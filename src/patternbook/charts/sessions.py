@@ -106,7 +106,8 @@ def groups(found: Groups, overall: Sessions, formats: Formats) -> go.Figure:
         else "No group of sessions differs reliably in conversion",
         "Sessions with a purchase, with 95% intervals; reliably "
         f"{drawing.coloured('above', theme.GREEN)} or "
-        f"{drawing.coloured('below', theme.RED)} the other groups; dotted: all sessions",
+        f"{drawing.coloured('below', theme.RED)} the other groups; dotted: all sessions; "
+        f"n = {formats.count(overall.counts['sessions'])} sessions",
         height=GROUP_ROW * at,
         alt="Dot chart of conversion by group of sessions. "
         + drawing.listed(shown["group"].to_list(), [formats.share(value) for value in shown["conversion"]]),
@@ -227,7 +228,7 @@ def signals(found: Signals, formats: Formats) -> go.Figure:
         title,
         "Odds of an order with the signal against those without, with 95% intervals by cluster of customers; "
         f"{drawing.coloured('part of the purchase itself', theme.ORANGE)}; "
-        f"{drawing.coloured('no reliable difference', theme.MUTED)}",
+        f"{drawing.coloured('no reliable difference', theme.MUTED)}; n = {formats.count(found.sessions)} sessions",
         height=drawing.ROW * len(names),
         alt="Dot chart of odds ratios of signals. "
         + drawing.listed(names[::-1], [formats.value(odds, "factor") for odds in value[::-1]]),

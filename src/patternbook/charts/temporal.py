@@ -54,7 +54,8 @@ def hours(table: pl.DataFrame, activity: Windows, data: Rhythm, formats: Formats
         figure,
         f"{'Orders' if activity.what == 'orders' else 'Visits'} peak on {peak}",
         f"By hour of the week in the shop's local time; rates are those of the {data.width} hours around each; "
-        "outlined: the peak; blank: too few to publish",
+        "outlined: the peak; blank: too few to publish; "
+        f"n = {formats.count(data.mart[activity.what].sum())} {activity.what}",
         height=drawing.panels_height(len(panels), WEEK_PANEL),
         alt=f"Heatmaps of the week by weekday and hour. {activity.what.capitalize()} peak on {peak} at {rate} the "
         f"average hour. " + " ".join(f"{label}: {_span(values, unit, formats)}." for label, values, unit in panels),
@@ -139,12 +140,14 @@ def send_windows(calendar: pl.DataFrame, width: int, formats: Formats) -> go.Fig
         ticktext=list(map(drawing.short, names)),
         tickfont={"color": theme.INK},
     )
+    every = calendar.filter(pl.col("grouping") == GROUPINGS["all"])
     found = calendar.filter(pl.col("hours") > 0).height
     return drawing.finished(
         figure,
         "Hours that convert above the rest of the week" if found else "No hour converts reliably above the rest",
         f"{drawing.coloured('Green', theme.GREEN)}: hours around which ({width} hours) conversion is "
-        "reliably above that of the rest of the group's week",
+        "reliably above that of the rest of the group's week; "
+        f"n = {formats.count(every['sessions'].sum())} sessions",
         height=STRIP * len(names) + 10,
         alt="Calendar of the week by group of customers. "
         + drawing.listed(names, [windows or "none" for windows in calendar["windows"]]),
@@ -240,6 +243,7 @@ def days(found: OddDays, formats: Formats) -> go.Figure:
     top = max(drawing.top(table["count"]), drawing.top(table["expected"]))
     values, texts = drawing.ticks(top, "count", formats)
     figure.update_yaxes(tickvals=values, ticktext=texts, range=[0, 1.06 * top])
+    figure.update_yaxes(title=drawing.axis_title(f"{found.what.capitalize()} a day"))
     whole = [at[0] + timedelta(days=k) for k in range((at[-1] - at[0]).days + 1)]
     ticked, labels = drawing.time_ticks(whole, "day", formats)
     figure.update_xaxes(showgrid=False, tickvals=ticked, ticktext=labels)
@@ -307,7 +311,7 @@ def months(found: Months, formats: Formats) -> go.Figure:
         if changed
         else "No reliable change from month to month",
         f"Whole months with 95% intervals; {drawing.coloured('filled', theme.ORANGE)}: differs reliably "
-        "from the month before",
+        f"from the month before; n = {formats.count(table.height)} months",
         height=drawing.panels_height(len(found.measures), MONTH_PANEL),
         alt=f"Line charts by month of {', '.join(MEASURES[name][0].lower() for name in found.measures)}; "
         f"{formats.count(changed)} changes on the month before are marked.",
