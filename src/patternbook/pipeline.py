@@ -89,7 +89,7 @@ NOTEBOOKS = (
     Notebook(
         "07_experiments",
         reads=("source", "currency", "report", "privacy", "economics", "segmentation", "experiments", "roi"),
-        after=("01_compaction", "05_basket"),
+        after=("01_compaction", "04_propensity", "05_basket"),
     ),
     Notebook(
         "08_lifetime_churn",

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from scipy.stats import norm
 
 from patternbook.analysis import audiences, roi, segmentation
-from patternbook.analysis.audiences import Audience, Log
+from patternbook.analysis.audiences import Audience, Log, Offers, Rule, Scores
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.period import Period
@@ -325,7 +326,7 @@ def test_the_tornado_is_widest_for_what_matters_most() -> None:
 
 
 def test_amounts_in_lakh_and_crore() -> None:
-    table = roi.assumptions([act((0, 0.1, 0.2), setup_cost=1234567.0)], TERMS, ("a", "b"), Formats("INR", "en_IN"))
+    table = roi.assumptions([act((0, 0.1, 0.2), setup_cost=1234567.0)], {}, TERMS, ("a", "b"), Formats("INR", "en_IN"))
     assert "₹12,34,567 set-up" in table["value"][-1]
 
 
@@ -343,11 +344,33 @@ def log(seed: int = 0, customers: int = 400) -> Log:
     sessions = pl.DataFrame({"customer_id": who, "started_at": at, "carts": carts})
     bought = rng.random(n) < 0.15
     orders = pl.DataFrame({"customer_id": who, "ordered_at": at, "units": 1, "revenue": rng.lognormal(3, 1, n)})
-    return Log.of(orders.filter(bought), sessions, YEAR, "UTC")
+    orders = orders.filter(bought).with_row_index("order_id")
+    return Log.of(orders, _lines(orders, rng), sessions, YEAR, "UTC")
+
+
+def _lines(orders: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    """One to three of ten products an order."""
+    count = rng.integers(1, 4, orders.height)
+    return orders.select("order_id", "customer_id", "ordered_at", count=count).select(
+        pl.all().exclude("count").repeat_by("count").explode(),
+        product_id=pl.Series(rng.integers(0, 10, count.sum())),
+        quantity=1,
+        cancelled=False,
+    )
+
+
+OFFERS = Offers(
+    pl.DataFrame({"item_a": [1, 4], "item_b": [2, 7]}),
+    pl.DataFrame({"item_1": [1, 3], "item_2": [None, 5], "added": [2, 6]}),
+)
+
+
+def rules(of: Log, offers: Offers = OFFERS, scores: Scores | None = None, horizon: int = 28) -> dict[str, Rule]:
+    return audiences.rules_of(of, "Can't lose them", RULES, 50, horizon, offers, scores)
 
 
 def members(of: Log) -> dict[str, audiences.Members]:
-    return audiences.members_of(of, "Can't lose them", RULES, 50)
+    return {name: rule.members for name, rule in rules(of).items()}
 
 
 def test_open_carts_are_those_of_a_brute_force() -> None:
@@ -384,16 +407,132 @@ def test_the_keen_are_those_of_a_brute_force() -> None:
     assert 5 < found.height < 200
 
 
+def held(shop: Log, since: date, until: date) -> list[tuple[int, set[int]]]:
+    """Customer and products of each order of these days."""
+    within = shop.lines.filter(pl.col("day").is_between(since, until)).group_by("order_id", "customer_id")
+    return [(who, set(products)) for _, who, products in within.agg("product_id").iter_rows()]
+
+
+def test_cross_sell_goes_to_who_bought_one_product_of_a_pair_and_never_the_other() -> None:
+    shop, day = log(customers=1200), date(2024, 6, 30)
+    week, ever = held(shop, date(2024, 6, 24), day), held(shop, YEAR.first, day)
+    owned = {who: set().union(*(items for other, items in ever if other == who)) for who, _ in week}
+    pairs = [(1, 2), (2, 1), (4, 7), (7, 4)]
+    expected = {who for who, items in week if any(a in items and b not in owned[who] for a, b in pairs)}
+    found = members(shop)["cross_sell"](day)
+    assert isinstance(found, pl.DataFrame)
+    assert set(found["customer_id"]) == expected
+    assert 0 < len(expected) < len(owned)
+
+
+def test_a_bundle_goes_to_whose_basket_holds_the_rest_of_it() -> None:
+    shop, day = log(customers=1200), date(2024, 6, 30)
+    week = held(shop, date(2024, 6, 24), day)
+    expected = {who for who, items in week if (1 in items and 2 not in items) or ({3, 5} <= items and 6 not in items)}
+    found = members(shop)["bundle"](day)
+    assert isinstance(found, pl.DataFrame)
+    assert set(found["customer_id"]) == expected
+    assert 0 < len(expected) < len({who for who, _ in week})
+
+
 def test_cross_sell_and_bundles_need_something_to_offer() -> None:
     shop = log()
-    with_offers = audiences.members_of(shop, "Can't lose them", RULES, 50, recommends=True, bundles=True)
-    assert with_offers.keys() - members(shop).keys() == {"cross_sell", "bundle"}
-    bought = with_offers["cross_sell"](date(2024, 6, 30))
-    assert isinstance(bought, pl.DataFrame)
-    week = shop.orders.filter(pl.col("day").is_between(date(2024, 6, 24), date(2024, 6, 30)))
-    assert set(bought["customer_id"]) == set(week["customer_id"])
-    left = audiences.all_of(members(shop), ["cross_sell", "bundle"], shop, 28, 10)
+    without = rules(shop, Offers.of(None, None))
+    assert rules(shop).keys() - without.keys() == {"cross_sell", "bundle"}
+    left = audiences.all_of(without, ["cross_sell", "bundle"], shop, 28, 10)
     assert all(isinstance(one, LeftOut) and "Notebook 05" in one.reason for one in left.values())
+
+
+def test_offers_are_those_of_products() -> None:
+    pairs = pl.DataFrame({"level": ["product", "category"], "item_a": ["12", "tea"], "item_b": ["7", "cup"]})
+    bundles = pl.DataFrame({"item_1": ["12"], "item_2": [None], "added": ["7"]}, schema_overrides={"item_2": pl.String})
+    found = Offers.of(pairs, bundles)
+    assert found.pairs.rows() == [(12, 7)]
+    assert found.bundles.rows() == [(12, None, 7)]
+
+
+def scores(shop: Log, cutoff: date, seed: int = 0) -> Scores:
+    """Everybody's true rate of buying twice over at the test, and today half of that: high from 0.2 on."""
+    rng = np.random.default_rng(seed)
+    who = shop.visits["customer_id"].unique().sort()
+    likely = rng.uniform(0, 0.8, len(who))
+    tier = pl.when(pl.col("probability") >= 0.2).then(pl.lit("high")).otherwise(pl.lit("low"))
+    then = pl.DataFrame({"customer_id": who, "cutoff": cutoff, "probability": likely}).with_columns(tier=tier)
+    now = then.select("customer_id", pl.col("probability") / 2, "tier")
+    return Scores(now, then, cutoff)
+
+
+def test_high_intent_is_what_the_forecast_says_at_its_test_and_today() -> None:
+    shop = log()
+    given = scores(shop, date(2024, 12, 2))
+    rule = rules(shop, scores=given)["high_intent"]
+    found = audiences.audience("high_intent", rule, shop, 28, 10)
+    assert isinstance(found, Audience)
+    assert rule.who == audiences.SCORED
+    assert found.past["begins"].unique().to_list() == [date(2024, 12, 1)]
+    assert set(found.past["customer_id"]) == set(given.then.filter(pl.col("tier") == "high")["customer_id"])
+    assert found.a_day == 0  # nobody has come anew
+
+
+def test_a_forecast_carries_the_baseline_to_today() -> None:
+    """Half as likely to buy today: half the buyers, spend and error, whatever the forecast's own level."""
+    shop = log()
+    given = scores(shop, date(2024, 12, 2))
+    found = audiences.audience("high_intent", rules(shop, scores=given)["high_intent"], shop, 28, 10)
+    assert isinstance(found, Audience)
+    plain = replace(found, now=found.now.drop("forecast"))
+    assert found.level == pytest.approx(0.5)
+    assert plain.level == 1
+    assert found.buyers.value == pytest.approx(plain.buyers.value / 2)
+    assert found.spend == pytest.approx(plain.spend / 2)
+    assert found.error("revenue") == pytest.approx(plain.error("revenue") / 2)
+    certain = replace(
+        found, now=found.now.with_columns(forecast=pl.lit(1.0)), past=found.past.with_columns(forecast=0.01)
+    )
+    assert certain.buyers.value == audiences.MOST
+
+
+@pytest.mark.parametrize("given", [None, scores(log(), date(2024, 12, 20))], ids=["none", "too late"])
+def test_without_a_tested_forecast_the_keen_stand_for_high_intent(given: Scores | None) -> None:
+    shop = log()
+    rule = rules(shop, scores=given)["high_intent"]
+    assert rule.past is None
+    assert "Notebook 04 has no forecast" in rule.note
+    sentence = roi.left_out({"high_intent": case()}, {"high_intent": rule})
+    assert sentence == f"{roi.LABELS['high_intent']}: {rule.note}"
+
+
+def test_a_forecast_of_the_silent_is_closer_than_the_past_alone() -> None:
+    """Of customers who drop out, those of an earlier window bought more than those of the next one will."""
+    errors = []
+    for seed in range(4):
+        shop = fading(seed)
+        then = shop.period.last - timedelta(days=56)
+        known = replace(shop, period=Period(YEAR.first, then))
+        found = audiences.audience("win_back", rules(known, horizon=56)["win_back"], known, 56, 10)
+        assert isinstance(found, Audience)
+        truth = audiences._outcomes(found.now, shop, then, 56)["bought"].mean()
+        plain = float(found.past["bought"].mean())  # type: ignore[arg-type]
+        errors.append((abs(found.buyers.value - float(truth)), abs(plain - float(truth))))  # type: ignore[arg-type]
+    with_forecast, alone = np.mean(errors, axis=0)
+    assert with_forecast < alone
+
+
+def fading(seed: int, customers: int = 3000) -> Log:
+    """A year of customers who all begin in its first quarter, buy at their own rate, and leave for good."""
+    rng = np.random.default_rng(seed)
+    rate, stay = rng.gamma(2, 0.02, customers), rng.exponential(120, customers)
+    begins = rng.integers(0, 90, customers)
+    lives = np.minimum(366, begins + stay)
+    count = rng.poisson(rate * (lives - begins)) + 1
+    who = np.repeat(np.arange(customers), count)
+    day = (begins[who] + rng.random(len(who)) * (lives - begins)[who]).astype(int)
+    at = [datetime(2024, 1, 1, 12) + timedelta(days=int(one)) for one in day]
+    orders = pl.DataFrame(
+        {"order_id": range(len(who)), "customer_id": who, "ordered_at": at, "units": 1, "revenue": 20.0}
+    )
+    sessions = orders.select("customer_id", started_at="ordered_at", carts=0)
+    return Log.of(orders, _lines(orders, rng), sessions, YEAR, "UTC")
 
 
 def test_newcomers_are_seen_for_the_first_time_in_the_week() -> None:
@@ -408,18 +547,21 @@ def test_the_past_is_what_would_have_been_done_then() -> None:
     shop = log()
     until = date(2024, 11, 5)
     earlier = replace(
-        shop, orders=shop.orders.filter(pl.col("day") <= until), visits=shop.visits.filter(pl.col("day") <= until)
+        shop,
+        orders=shop.orders.filter(pl.col("day") <= until),
+        lines=shop.lines.filter(pl.col("day") <= until),
+        visits=shop.visits.filter(pl.col("day") <= until),
     )
     for name, rule in members(shop).items():
         now, then = rule(until), members(earlier)[name](until)
         assert isinstance(now, pl.DataFrame)
         assert isinstance(then, pl.DataFrame)
-        assert now["customer_id"].sort().to_list() == then["customer_id"].sort().to_list()
+        assert_frame_equal(now.sort("customer_id"), then.sort("customer_id"))
 
 
 def test_outcomes_are_counted_in_the_window_alone() -> None:
     shop = log()
-    found = audiences.audience("abandoned_cart", members(shop)["abandoned_cart"], shop, 28, 10)
+    found = audiences.audience("abandoned_cart", rules(shop)["abandoned_cart"], shop, 28, 10)
     assert isinstance(found, Audience)
     assert found.past["begins"].unique().sort().to_list() == [date(2024, 10, 8), date(2024, 11, 5), date(2024, 12, 3)]
     for customer, begins, bought, revenue, before in found.past.head(60).iter_rows():
@@ -439,7 +581,7 @@ def test_errors_count_people_not_windows() -> None:
 
 def test_nobody_is_in_two_audiences() -> None:
     shop = log(customers=1200)
-    whole = audiences.all_of(members(shop), ["abandoned_cart", "onboarding"], shop, 28, 10)
+    whole = audiences.all_of(rules(shop), ["abandoned_cart", "onboarding"], shop, 28, 10)
     cart = whole["abandoned_cart"]
     assert isinstance(cart, Audience)
     third = cart.now.height // 3
@@ -470,10 +612,11 @@ def test_parts_that_the_data_do_not_allow_say_why() -> None:
     shop = log()
     short = replace(shop, period=Period(date(2024, 12, 1), date(2024, 12, 31)))
     no_carts = replace(shop, visits=shop.visits.with_columns(carts=0))
-    none = audiences.audience("win_back", lambda _: pl.DataFrame(schema={"customer_id": pl.Int64}), shop, 28, 10)
+    empty = Rule("nobody", lambda _: pl.DataFrame(schema={"customer_id": pl.Int64}))
+    none = audiences.audience("win_back", empty, shop, 28, 10)
     reasons = [
-        audiences.audience("onboarding", members(short)["onboarding"], short, 28, 10),
-        audiences.audience("abandoned_cart", members(no_carts)["abandoned_cart"], no_carts, 28, 10),
+        audiences.audience("onboarding", rules(short)["onboarding"], short, 28, 10),
+        audiences.audience("abandoned_cart", rules(no_carts)["abandoned_cart"], no_carts, 28, 10),
         none,
     ]
     assert all(isinstance(one, LeftOut) and one.reason.endswith(".") for one in reasons)
@@ -482,15 +625,15 @@ def test_parts_that_the_data_do_not_allow_say_why() -> None:
 def test_actions_left_out_for_one_reason_are_named_together() -> None:
     cases = {"win_back": LeftOut("Why."), "bundle": LeftOut("Why."), "onboarding": case(), "cross_sell": LeftOut("No.")}
     labels = roi.LABELS
-    assert roi.left_out(cases) == (
+    assert roi.left_out(cases, {}) == (
         f"Left out: {labels['win_back']}; {labels['bundle']}. Why. Left out: {labels['cross_sell']}. No."
     )
-    assert not roi.left_out({"onboarding": case()})
+    assert not roi.left_out({"onboarding": case()}, {})
 
 
 def test_an_unknown_segment_is_named() -> None:
     with pytest.raises(UserError, match=r"roi\.segment.*'Nobody'.*Champions"):
-        audiences.members_of(log(), "Nobody", RULES, 50)
+        audiences.rules_of(log(), "Nobody", RULES, 50, 28, OFFERS, None)
 
 
 # Parameters --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,10 @@
 As of the end of the data the rule says whom to contact. As of one, two and three horizons earlier it says whom one
 would have contacted then; what they did in the horizon that followed is the baseline of the action. A person may be in
 several of these windows, so errors are by person.
+
+Where a forecast was made of each person on each of these days, the baseline is what the past audience did times the
+ratio of what today's and the past audience were forecast to do (a ratio estimator: a forecast that is wrong for all
+alike changes nothing). Forecasts know what happened up to their day, and nothing of an action.
 """
 
 from __future__ import annotations
@@ -15,7 +19,10 @@ import numpy as np
 import polars as pl
 
 from patternbook.analysis import intervals, segmentation
+from patternbook.analysis.bgnbd import fit_bgnbd
+from patternbook.analysis.history import history
 from patternbook.analysis.intervals import Estimate, Floats
+from patternbook.analysis.likelihood import NotIdentified
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.period import Period
 from patternbook.errors import UserError
@@ -28,38 +35,96 @@ KEEN_DAYS = 2  # days with a visit in a week; who comes back so soon is looking 
 WHO = {
     "win_back": "customers of the segment that roi.segment names",
     "high_intent": f"visited on {KEEN_DAYS} days or more of the last week and ordered on none of it",
-    "cross_sell": "ordered in the last week",
+    "cross_sell": "ordered in the last week a product of a pair that sells together, and never the other one",
     "onboarding": "visited for the first time in the last week",
     "abandoned_cart": "put something into a cart in the last week and have not ordered since",
-    "bundle": "visited in the last week",
+    "bundle": "ordered in the last week what a bundle holds but for the product that it adds",
 }
+SCORED = "of high intent by the forecast of notebook 04"
+NO_SCORES = "Notebook 04 has no forecast that was tested over {horizon} days, so its audience is who {who}."
 NOT_FOUND = {
-    "cross_sell": "Notebook 05 recommends nothing for these customers.",
+    "cross_sell": "Notebook 05 finds no products that are reliably bought together.",
     "bundle": "Notebook 05 finds no bundle to offer.",
 }
+HIGH = "high"  # the tier of `intent.TIERS` in which a contact brings twice its cost or more
+MOST = 0.99  # of an audience that may be expected to buy; a ratio of forecasts knows no end
 
-Members = Callable[[date], pl.DataFrame | LeftOut]  # customers (one column) as of the end of a day
+# customer_id as of the end of a day and, where each is forecast, the probability to buy within the horizon: `forecast`
+Members = Callable[[date], pl.DataFrame | LeftOut]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Whom an action addresses: in words, and as of the end of a day.
+
+    `past` are the days for which it can be told, None where it can for any; `note` says why another rule does not hold.
+    """
+
+    who: str
+    members: Members
+    past: tuple[date, ...] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What notebook 05 offers: `pairs` (item_a, item_b) and `bundles` (item_1, item_2 or null, added), by product."""
+
+    pairs: pl.DataFrame
+    bundles: pl.DataFrame
+
+    @classmethod
+    def of(cls, pairs: pl.DataFrame | None, bundles: pl.DataFrame | None) -> Offers:
+        """From the tables `basket.pairs` and `basket.bundles`, None where there is none."""
+        empty = pl.DataFrame(
+            schema=dict.fromkeys(("level", "item_a", "item_b", "item_1", "item_2", "added"), pl.String)
+        )
+        products = (empty if pairs is None else pairs).filter(pl.col("level") == "product")
+        return cls(
+            products.select(pl.col("item_a", "item_b").cast(pl.Int64)),
+            (empty if bundles is None else bundles).select(pl.col("item_1", "item_2", "added").cast(pl.Int64)),
+        )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Notebook 04's scores (customer_id, probability, tier): today's, and those of its test, known before `cutoff`."""
+
+    now: pl.DataFrame
+    then: pl.DataFrame
+    cutoff: date
+
+    @classmethod
+    def of(cls, now: pl.DataFrame | None, then: pl.DataFrame | None) -> Scores | None:
+        """From the results by customer `propensity` and `propensity_test`."""
+        return None if now is None or then is None or then.is_empty() else cls(now, then, then["cutoff"][0])
 
 
 @dataclass(frozen=True)
 class Log:
-    """What customers did by local day: `orders` (customer_id, day, ordered_at, units, revenue), `visits` (customer_id,
-    day, carts)."""
+    """What customers did by local day: `orders` (customer_id, day, ordered_at, units, revenue), `lines` (customer_id,
+    day, order_id, product_id; no returns), `visits` (customer_id, day, carts)."""
 
     orders: pl.DataFrame
+    lines: pl.DataFrame
     visits: pl.DataFrame
     period: Period
     time_zone: str
 
     @classmethod
-    def of(cls, orders: pl.DataFrame, sessions: pl.DataFrame, period: Period, time_zone: str) -> Log:
-        """From `history.orders` and the mart `sessions`."""
+    def of(
+        cls, orders: pl.DataFrame, lines: pl.DataFrame, sessions: pl.DataFrame, period: Period, time_zone: str
+    ) -> Log:
+        """From `history.orders` and the marts `order_lines` and `sessions`."""
 
         def day(column: str) -> pl.Expr:
             return pl.col(column).dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone).dt.date().alias("day")
 
         return cls(
             orders.with_columns(day("ordered_at"), pl.col("revenue").cast(pl.Float64)),
+            lines.filter(pl.col("customer_id").is_not_null(), pl.col("quantity") > 0, ~pl.col("cancelled")).select(
+                "customer_id", day("ordered_at"), "order_id", "product_id"
+            ),
             sessions.filter(pl.col("customer_id").is_not_null()).select("customer_id", "carts", day("started_at")),
             period,
             time_zone,
@@ -72,7 +137,7 @@ class Audience:
 
     `now` holds the customers to contact, `a_day` says how many come anew. `past` holds, a row a person and window,
     those whom one would have contacted when it began, with what they did in it: customer_id, bought, revenue, and
-    `before`, the revenue of as many days before.
+    `before`, the revenue of as many days before. Both may have `forecast`, the probability to buy as forecast then.
     """
 
     action: str
@@ -82,10 +147,21 @@ class Audience:
     horizon: int
 
     @property
+    def level(self) -> float:
+        """What today's are forecast to buy, as a multiple of what the past ones were; 1 where nobody was forecast."""
+        if "forecast" not in self.now.columns or self.now["forecast"].has_nulls() or self.past["forecast"].has_nulls():
+            return 1.0
+        now, then, share = (
+            float(column.mean())  # type: ignore[arg-type]
+            for column in (self.now["forecast"], self.past["forecast"], self.past["bought"])
+        )
+        return min(now / then, MOST / share)
+
+    @property
     def buyers(self) -> Estimate:
         """Share that buys within the horizon without being contacted; Wilson's interval for as many independent people
         as would leave the same error."""
-        share = float(self.past["bought"].mean())  # type: ignore[arg-type]
+        share = self.level * float(self.past["bought"].mean())  # type: ignore[arg-type]
         error = self.error("bought")
         n = share * (1 - share) / error**2 if error else self.past.height
         low, high = intervals.wilson(share * n, n)
@@ -93,8 +169,8 @@ class Audience:
 
     @property
     def amounts(self) -> Floats:
-        """Revenue of each of the past audience within the horizon, zero for those who bought nothing."""
-        return self.past["revenue"].to_numpy()
+        """Revenue of each of the past audience within the horizon, at today's level; zero where they bought nothing."""
+        return self.level * self.past["revenue"].to_numpy()
 
     @property
     def spend(self) -> float:
@@ -102,37 +178,40 @@ class Audience:
         return float(self.amounts.mean())
 
     def error(self, column: str) -> float:
-        """Standard error of the mean of a column of `past`, people being independent and their windows not."""
+        """Standard error of the mean of a column of `past`, at today's level: people are independent, windows not."""
         values = self.past.select("customer_id", pl.col(column).cast(pl.Float64))
         sums = values.group_by("customer_id", maintain_order=True).agg((pl.col(column) - values[column].mean()).sum())
-        return float(np.sqrt((sums[column].to_numpy() ** 2).sum())) / self.past.height
+        return self.level * float(np.sqrt((sums[column].to_numpy() ** 2).sum())) / self.past.height
 
 
-def members_of(
+def rules_of(
     log: Log,
     segment: str,
-    rules: Sequence[segmentation.Rule],
+    segments: Sequence[segmentation.Rule],
     minimum_buyers: int,
-    *,
-    recommends: bool = False,
-    bundles: bool = False,
-) -> dict[str, Members]:
-    """The rule of each action that these data can follow: customers as of the end of a day.
+    horizon: int,
+    offers: Offers,
+    scores: Scores | None,
+) -> dict[str, Rule]:
+    """The rule of each action that these data can follow.
 
-    Whether there is something to recommend, and a bundle to offer, is what notebook 05 has found. Raises UserError
-    where no segment has the name that is asked for.
+    What is offered is what notebook 05 found in all data; to whom one would have offered it earlier goes by what they
+    had bought by then. Raises UserError where no segment has the name that is asked for.
     """
-    if segment not in [rule.name for rule in rules]:
+    if segment not in [rule.name for rule in segments]:
         raise UserError(
             f"key 'roi.segment': no segment is called {segment!r}; segmentation.rules has "
-            f"{', '.join(rule.name for rule in rules)}"
+            f"{', '.join(rule.name for rule in segments)}"
         )
 
     def in_segment(day: date) -> pl.DataFrame | LeftOut:
         until = Period(log.period.first, day)
         bought = segmentation.buyers(log.orders.filter(pl.col("day") <= day), until, log.time_zone)
-        found = segmentation.assign(bought, rules, minimum_buyers)
-        return found if isinstance(found, LeftOut) else found.filter(pl.col("segment") == segment).select("customer_id")
+        found = segmentation.assign(bought, segments, minimum_buyers)
+        if isinstance(found, LeftOut):
+            return found
+        inside = found.filter(pl.col("segment") == segment).select("customer_id")
+        return inside.join(_buy_again(log, day, horizon), on="customer_id", how="left", maintain_order="left")
 
     def came_this_week(day: date) -> pl.DataFrame:
         first = log.visits.filter(pl.col("day") <= day).group_by("customer_id").agg(pl.col("day").min())
@@ -156,23 +235,77 @@ def members_of(
     def ordered_this_week(day: date) -> pl.DataFrame:
         return _distinct(log.orders.filter(_last_week(day) & (pl.col("units") > 0)))
 
-    def visited_this_week(day: date) -> pl.DataFrame:
-        return _distinct(log.visits.filter(_last_week(day)))
+    def lacks_the_other(day: date) -> pl.DataFrame:
+        """Bought one product of a pair this week, and the other one never."""
+        other = pl.concat([offers.pairs, offers.pairs.select(item_a="item_b", item_b="item_a")])
+        ever = log.lines.filter(pl.col("day") <= day)
+        return _distinct(
+            log.lines.filter(_last_week(day))
+            .join(other, left_on="product_id", right_on="item_a")
+            .join(ever, left_on=["customer_id", "item_b"], right_on=["customer_id", "product_id"], how="anti")
+        )
+
+    def holds_the_rest(day: date) -> pl.DataFrame:
+        """Has an order of this week with all that a bundle holds but for the product that it adds."""
+        held = log.lines.filter(_last_week(day))
+        keys = ["order_id", "product_id"]
+        begun = held.join(offers.bundles, left_on="product_id", right_on="item_1")
+        whole = pl.col("item_2").is_null()
+        rest = pl.concat(
+            [
+                begun.filter(whole),
+                begun.filter(~whole).join(held, left_on=["order_id", "item_2"], right_on=keys, how="semi"),
+            ]
+        )
+        return _distinct(rest.join(held, left_on=["order_id", "added"], right_on=keys, how="anti"))
 
     def keen(day: date) -> pl.DataFrame:
         days = log.visits.filter(_last_week(day)).group_by("customer_id").agg(pl.col("day").n_unique())
         often = days.filter(pl.col("day") >= KEEN_DAYS).select("customer_id").sort("customer_id")
         return often.join(ordered_this_week(day), on="customer_id", how="anti", maintain_order="left")
 
-    found: dict[str, Members] = {
-        "win_back": in_segment,
-        "high_intent": keen,
-        "onboarding": came_this_week,
-        "abandoned_cart": left_a_cart,
+    found = {"win_back": in_segment, "high_intent": keen, "onboarding": came_this_week, "abandoned_cart": left_a_cart}
+    found |= {} if offers.pairs.is_empty() else {"cross_sell": lacks_the_other}
+    found |= {} if offers.bundles.is_empty() else {"bundle": holds_the_rest}
+    rules = {name: Rule(WHO[name], members) for name, members in found.items()}
+    return rules | {
+        "high_intent": _by_scores(scores, log, horizon) or replace(rules["high_intent"], note=_why(horizon))
     }
-    found |= {"cross_sell": ordered_this_week} if recommends else {}
-    found |= {"bundle": visited_this_week} if bundles else {}
-    return found
+
+
+def _why(horizon: int) -> str:
+    return NO_SCORES.format(horizon=horizon, who=WHO["high_intent"])
+
+
+def _by_scores(scores: Scores | None, log: Log, horizon: int) -> Rule | None:
+    """Who is of high intent today, and was when the forecast was tested; None where that is no whole horizon ago."""
+    if scores is None:
+        return None
+    begins = scores.cutoff - timedelta(days=1)
+    if (log.period.last - begins).days < horizon:
+        return None
+    by_day = {log.period.last: scores.now, begins: scores.then}
+
+    def high(day: date) -> pl.DataFrame:
+        likely = by_day[day].filter(pl.col("tier") == HIGH)
+        return likely.select("customer_id", forecast="probability").sort("customer_id")
+
+    return Rule(SCORED, high, (begins,))
+
+
+def _buy_again(log: Log, day: date, horizon: int) -> pl.DataFrame:
+    """Probability of each buyer to buy within the horizon (BG/NBD), from what was known at the end of a day.
+
+    Empty where the model is not identified. It matters for the silent: in data that begin with the shop's log, those
+    of an earlier window had been silent for less long than today's, and bought more.
+    """
+    buyers = history(log.orders, day, "day", log.time_zone)
+    own = [buyers[name].cast(pl.Float64).to_numpy() for name in ("x", "t_x", "T")]
+    try:
+        buys = 1 - fit_bgnbd(*own).p_silent(horizon, *own)
+    except NotIdentified:
+        return pl.DataFrame(schema={"customer_id": pl.Int64, "forecast": pl.Float64})
+    return buyers.select("customer_id", pl.Series("forecast", buys))
 
 
 def _distinct(rows: pl.DataFrame) -> pl.DataFrame:
@@ -183,7 +316,7 @@ def _last_week(day: date) -> pl.Expr:
     return pl.col("day").is_between(day - timedelta(days=WEEK), day, closed="right")
 
 
-def audience(action: str, members: Members, log: Log, horizon: int, minimum: int) -> Audience | LeftOut:
+def audience(action: str, rule: Rule, log: Log, horizon: int, minimum: int) -> Audience | LeftOut:
     """The audience of an action; left out where fewer than `minimum` people are in it, now or in the past."""
     last = log.period.last
     windows = min(WINDOWS, log.period.days // horizon - 1)
@@ -193,24 +326,33 @@ def audience(action: str, members: Members, log: Log, horizon: int, minimum: int
             f"The data cover {covered}: too few to see who would have been contacted {horizon} days "
             "(`roi.horizon_days`) before their end, and what they did without it."
         )
-    now, earlier = members(last), members(last - timedelta(days=WEEK))
+    now = rule.members(last)
     if isinstance(now, LeftOut):
         return now
-    stayed = 0 if isinstance(earlier, LeftOut) else now.join(earlier, on="customer_id", how="semi").height
-    begins = [last - timedelta(days=horizon * (window + 1)) for window in range(windows)]
-    past = [_outcomes(then, log, day, horizon) for day in begins if isinstance(then := members(day), pl.DataFrame)]
+    begins = rule.past or tuple(last - timedelta(days=horizon * (window + 1)) for window in range(windows))
+    past = [_outcomes(then, log, day, horizon) for day in begins if isinstance(then := rule.members(day), pl.DataFrame)]
     if not past:
         return LeftOut("Before the end of the data nobody could yet be told to be in its audience.")
-    return _checked(Audience(action, now, (now.height - stayed) / WEEK, pl.concat(past), horizon), minimum)
+    a_day = _newcomers(rule, now, rule.past[0] if rule.past else last - timedelta(days=WEEK), last)
+    return _checked(Audience(action, now, a_day, pl.concat(past), horizon), minimum)
+
+
+def _newcomers(rule: Rule, now: pl.DataFrame, then: date, last: date) -> float:
+    """How many come anew a day: as many as have left of those who were there then, the audience being of one size."""
+    earlier = rule.members(then)
+    left = 1.0
+    if isinstance(earlier, pl.DataFrame) and not earlier.is_empty():
+        left = earlier.join(now, on="customer_id", how="anti").height / earlier.height
+    return now.height * left / (last - then).days
 
 
 def all_of(
-    members: Mapping[str, Members], actions: Iterable[str], log: Log, horizon: int, minimum: int
+    rules: Mapping[str, Rule], actions: Iterable[str], log: Log, horizon: int, minimum: int
 ) -> dict[str, Audience | LeftOut]:
     """The audience of each action; left out where these data hold no rule for it."""
     return {
-        action: audience(action, members[action], log, horizon, minimum)
-        if action in members
+        action: audience(action, rules[action], log, horizon, minimum)
+        if action in rules
         else LeftOut(NOT_FOUND[action])
         for action in actions
     }
@@ -234,6 +376,7 @@ def _outcomes(customers: pl.DataFrame, log: Log, day: date, horizon: int) -> pl.
         pl.lit(day).alias("begins"),
         pl.col("bought").fill_null(False),
         pl.col("revenue", "before").fill_null(0.0),
+        *(["forecast"] if "forecast" in customers.columns else []),
     )
 
 
@@ -266,6 +409,6 @@ def apart(audiences: Mapping[str, Audience], order: Sequence[str], minimum: int)
             )
             continue
         result[action] = alone
-        taken_now = pl.concat([taken_now, now])
+        taken_now = pl.concat([taken_now, now.select("customer_id")])
         taken_then = pl.concat([taken_then, past.select("customer_id", "begins")])
     return result

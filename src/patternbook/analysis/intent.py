@@ -100,6 +100,16 @@ def untold(table: pl.DataFrame) -> str | None:
     return None if table["observed"].count() else "Too few customers bought to publish how many of each tier did."
 
 
+def at_test(forecast: Forecast, panel: Panel, at: Terms) -> pl.DataFrame:
+    """What the forecast said of each customer at the test: customer_id, cutoff, probability, tier."""
+    return panel.customers.select(
+        "customer_id",
+        pl.lit(panel.cutoff).alias("cutoff"),
+        pl.Series("probability", forecast.probability),
+        pl.Series("tier", at.tier(forecast.probability)),
+    )
+
+
 def _published(count: int, minimum_group: int) -> int | None:
     return count if count == 0 or count >= minimum_group else None
 

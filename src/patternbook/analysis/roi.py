@@ -32,7 +32,7 @@ from scipy.optimize import brentq
 from scipy.stats import beta, norm
 
 from patternbook.analysis import experiments
-from patternbook.analysis.audiences import WEEK, WHO, Audience, apart
+from patternbook.analysis.audiences import WEEK, WHO, Audience, Rule, apart
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.history import DAYS
 from patternbook.analysis.intervals import CONFIDENCE, Estimate, Floats
@@ -713,7 +713,9 @@ _SHARED: dict[str, Callable[[Case, float], Case]] = {
 }
 
 
-def assumptions(actions: Sequence[Action], terms: Terms, sources: tuple[str, str], formats: Formats) -> pl.DataFrame:
+def assumptions(
+    actions: Sequence[Action], rules: Mapping[str, Rule], terms: Terms, sources: tuple[str, str], formats: Formats
+) -> pl.DataFrame:
     """Every assumption behind the money, as text, with its source; `sources` are those of economics and of roi."""
     economics, roi = sources
     rows = [
@@ -730,7 +732,8 @@ def assumptions(actions: Sequence[Action], terms: Terms, sources: tuple[str, str
         if action.given_away:
             offer = f"{formats.share(action.discount)} discount used by {formats.share(action.redemption)}"
             costs.insert(1, offer)
-        rows += [(f"{action.label}: audience", WHO[action.name], "rule of the software")]
+        who = rules[action.name].who if action.name in rules else WHO[action.name]
+        rows += [(f"{action.label}: audience", who, "rule of the software")]
         rows += [(f"{action.label}: effect", span, action.source), (f"{action.label}: cost", "; ".join(costs), roi)]
     return pl.DataFrame(rows, schema=["assumption", "value", "source"], orient="row")
 
@@ -746,13 +749,15 @@ def answer(simulated: Simulated | LeftOut, actions: pl.DataFrame | None, formats
     return " ".join(sentences)
 
 
-def left_out(cases: Mapping[str, Case | LeftOut]) -> str:
-    """Which actions are left out, and why, a sentence a reason; empty where none is."""
+def left_out(cases: Mapping[str, Case | LeftOut], rules: Mapping[str, Rule]) -> str:
+    """Which actions are left out, and why, a sentence a reason, and which do not follow the rule that they should."""
     reasons: dict[str, list[str]] = {}
     for name, one in cases.items():
         if isinstance(one, LeftOut):
             reasons.setdefault(one.reason, []).append(LABELS[name])
-    return " ".join(f"Left out: {'; '.join(names)}. {reason}" for reason, names in reasons.items())
+    sentences = [f"Left out: {'; '.join(names)}. {reason}" for reason, names in reasons.items()]
+    noted = [name for name, one in cases.items() if isinstance(one, Case) and name in rules and rules[name].note]
+    return " ".join(sentences + [f"{LABELS[name]}: {rules[name].note}" for name in noted])
 
 
 def _expected(simulated: Simulated, formats: Formats) -> str:
