@@ -128,6 +128,28 @@ def test_no_meaning_is_left_of_a_table_that_is_gone() -> None:
     assert [table_id for table_id in RESULT_TABLES if f'"{table_id}"' not in code] == []
 
 
+def test_every_number_of_an_answer_leads_to_where_it_was_computed(smoke: RunPaths) -> None:
+    """A finding to its cell; what is none (a row of a table, a date, an interval) to that of the sentence."""
+    bare = (
+        "all => all.filter(p => !p.querySelector('a.trace')).map(p => { const q = p.cloneNode(true); "
+        "q.querySelectorAll('a.finding').forEach(a => a.remove()); return q.textContent.trim(); })"
+    )
+    with real_run.browser() as chrome:
+        page = chrome.new_page()
+        page.goto((smoke.report / "executive.html").as_uri())
+        traces = page.locator("main a.trace")
+        hrefs = traces.evaluate_all("all => all.map(one => one.getAttribute('href'))")
+        assert len(hrefs) > 10
+        for href in hrefs:
+            file, _, cell = href.partition("#")
+            assert f'id="{cell}"' in (smoke.report / file).read_text("utf-8")
+        answers = page.eval_on_selector_all("main p:has(a.finding)", bare)
+    assert [text for text in answers if re.search(r"\d", INTERVAL.sub("", text))] == []
+
+
+# Right behind the number it belongs to, in a sentence or on the card of a key figure.
+INTERVAL = re.compile(r"\([^()]*\d[^()]*(?:–| to )[^()]*\)|95% interval \S+(?: to \S+)?")
+
 WITHOUT_N = {
     "churn.matrix": "each cell says how many customers it holds",
     "roi.tornado": "what is expected at the ends of each assumption; nothing is sampled",

@@ -13,6 +13,7 @@ end
 
 -- On paper a link to a page beside the report leads nowhere: the number stands alone.
 local function unlink(link)
+  if not is_html and link.classes:includes("trace") then return {} end
   if not is_html and link.classes:includes("finding") then return link.content end
 end
 

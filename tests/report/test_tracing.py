@@ -20,6 +20,9 @@ FINDINGS = {
 }
 
 
+HOME = " [computed here](notebooks/01_compaction.html#answer-x){.trace}"
+
+
 def answer(
     text: str, findings: dict[str, Finding] = FINDINGS, label: str = "answer-x", name: str = "01_compaction"
 ) -> str:
@@ -48,7 +51,7 @@ def test_a_number_with_its_interval_is_the_finding() -> None:
     ],
 )
 def test_what_may_be_another_number_is_left_alone(text: str) -> None:
-    assert answer(text) == text
+    assert answer(text) == text + HOME
 
 
 def test_a_short_number_counts_before_its_label_and_a_long_one_without_its_interval() -> None:
@@ -71,6 +74,12 @@ def test_of_two_findings_written_alike_the_notebook_s_own_is_meant() -> None:
     assert "· eda.orders ·" in answer("12,345 orders", twice, name="02")
 
 
-def test_only_answers_are_traced_and_nothing_changes_without_findings() -> None:
+def test_only_answers_are_traced() -> None:
     assert answer("39,950", label="tbl-x") == "39,950"
-    assert answer("39,950", findings={}) == "39,950"
+
+
+def test_an_answer_leads_to_its_own_cell_where_it_has_numbers_that_are_no_findings() -> None:
+    assert answer("39,950 of them", findings={}) == "39,950 of them" + HOME
+    assert answer("Of 39,950 viewers 12 stayed.").endswith(HOME)
+    assert HOME not in answer("Of 39,950 viewers, most stayed.")
+    assert answer("Nobody came.") == "Nobody came."

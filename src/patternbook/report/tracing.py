@@ -1,4 +1,7 @@
-"""Numbers in the sentences that notebooks write: each that is a finding is shown as one, linked to its cell."""
+"""Numbers in the sentences that notebooks write: each that is a finding is shown as one, linked to its cell.
+
+The others (rows of a result table, parameters) lead to the cell that wrote the sentence, by one link at its end.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from patternbook.report.cells import MARKDOWN, Notebook, code_cell, copy_of, dat
 from patternbook.report.variables import linked, number
 
 ANSWER = "answer-"  # start of the label of a cell that answers in a sentence
+LINK = re.compile(r"\[(?:\\.|[^\]\\])*\]\((?:\\.|[^)\\])*\)(?:\{[^}]*\})?")
 FEWEST_DIGITS = 4  # of a number that stands alone: shorter ones may well be another one
 
 
@@ -27,8 +31,11 @@ def traced(name: str, notebook: Notebook, findings: Mapping[str, Finding], forma
     result = copy_of(notebook)
     for cell in result.cells:
         if cell.cell_type == "code" and (code_cell(cell).label or "").startswith(ANSWER):
+            home = f"notebooks/{name}.html#{code_cell(cell).label}"
             cell.outputs = [
-                markdown_output(_traced(data_of(output)[MARKDOWN], links)) if MARKDOWN in data_of(output) else output
+                markdown_output(_at_home(_traced(data_of(output)[MARKDOWN], links), home))
+                if MARKDOWN in data_of(output)
+                else output
                 for output in cell.outputs
             ]
     return result
@@ -57,6 +64,12 @@ def _spellings(finding_id: str, finding: Finding, formats: Formats) -> dict[str,
     if interval:
         spellings[f"{value} ({interval})"] = f"{linked(finding_id, finding, value, interval, formats)} ({interval})"
     return spellings
+
+
+def _at_home(text: str, home: str) -> str:
+    """The text with a link to its cell, where it has numbers that are no links themselves."""
+    unlinked = LINK.sub("", text)
+    return f"{text.rstrip()} [computed here]({home}){{.trace}}" if re.search(r"\d", unlinked) else text
 
 
 def _traced(text: str, links: Mapping[str, str]) -> str:
