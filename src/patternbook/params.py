@@ -306,6 +306,17 @@ class Quality(Section):
     bots: Bots = Bots()
 
 
+class Compaction(Section):
+    """What the compacted log keeps beyond what the report reads.
+
+    Sessions are numbered, since the source's own session ids (in the REES46 logs a UUID of 36 characters) would take
+    more room than all else in an event; `keep_session_ids` writes them to a file of their own, one row a session, so
+    that each event can be traced back to the source.
+    """
+
+    keep_session_ids: bool = False
+
+
 class Report(Section):
     """How the report presents itself."""
 
@@ -816,6 +827,7 @@ class Params(Section):
     execution: Execution = Execution()
     currency: Currency = Currency()
     quality: Quality = Quality()
+    compaction: Compaction = Compaction()
     report: Report = Report()
     privacy: Privacy = Privacy()
     eda: Eda = Eda()

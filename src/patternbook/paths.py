@@ -63,6 +63,11 @@ class RunPaths:
         return self.home / "customers.parquet"
 
     @property
+    def sessions_source(self) -> Path:
+        """The source's own id of each session; only with `compaction.keep_session_ids`."""
+        return self.home / "sessions_source.parquet"
+
+    @property
     def rejects(self) -> Path:
         """Rows that could not be read: file, line, reason, masked text."""
         return self.home / "rejects.parquet"

@@ -65,7 +65,18 @@ class Notebook:
 NOTEBOOKS = (
     Notebook(
         "01_compaction",
-        reads=("source", "period", "filter", "engine", "currency", "quality", "report", "propensity", "basket"),
+        reads=(
+            "source",
+            "period",
+            "filter",
+            "engine",
+            "currency",
+            "quality",
+            "compaction",
+            "report",
+            "propensity",
+            "basket",
+        ),
     ),
     Notebook("02_eda", reads=("currency", "report", "privacy", "eda"), after=("01_compaction",)),
     Notebook(

@@ -21,6 +21,7 @@ from patternbook.warehouse.contracts import MARTS
 
 START = datetime(2024, 7, 1, 23, 0, tzinfo=UTC)
 SOURCE: dict[str, Any] = {"kind": "clickstream", "files": ["part-*.csv"], "session_gap_minutes": 30}
+KEPT = {"keep_session_ids": True}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,8 @@ def write(project: Trial, number: int, rows: list[str]) -> None:
 
 
 def everything(project: Trial) -> dict[str, pl.DataFrame]:
-    tables = {name: pl.read_parquet(getattr(project.paths, name)) for name in ("products", "customers", "rejects")}
+    kept = ("products", "customers", "sessions_source", "rejects")
+    tables = {name: pl.read_parquet(getattr(project.paths, name)) for name in kept}
     return tables | {"events": project.events()} | {name: project.mart(name) for name in MARTS}
 
 
@@ -79,17 +81,17 @@ def test_files_that_come_one_by_one_are_those_that_come_at_once(rows: list[str],
         for number, part in enumerate(parts):
             write(one_by_one, number, part)
             if number >= whole:
-                one_by_one.build(SOURCE)
-        counted = one_by_one.build(SOURCE)
+                one_by_one.build(SOURCE, compaction=KEPT)
+        counted = one_by_one.build(SOURCE, compaction=KEPT)
         appended = everything(one_by_one)
     with trial_project() as at_once:
         for number, part in enumerate(parts):
             write(at_once, number, part)
-        fresh_count = at_once.build(SOURCE)
+        fresh_count = at_once.build(SOURCE, compaction=KEPT)
         fresh = everything(at_once)
     with trial_project() as single:
         write(single, 0, rows)
-        single_count = single.build(SOURCE)
+        single_count = single.build(SOURCE, compaction=KEPT)
         in_one_file = everything(single)
     for name, frame in fresh.items():
         assert_frame_equal(appended[name], frame)
@@ -100,6 +102,7 @@ def test_files_that_come_one_by_one_are_those_that_come_at_once(rows: list[str],
     for column in ("rows_read", "rows_kept", "duplicates_dropped", "rows_rejected"):
         assert counted.total(column) == single_count.total(column)
     assert sessions_as_sets(appended["events"]) == sessions_as_sets(in_one_file["events"])
+    assert sorted(appended["sessions_source"]["source_id"]) == sorted(in_one_file["sessions_source"]["source_id"])
     for name in ("products", "customers", "daily", "hourly", "funnel", "product_stats", "coverage"):
         assert_frame_equal(appended[name], in_one_file[name])
     assert_frame_equal(appended["customers"], in_one_file["customers"])
@@ -130,6 +133,34 @@ def test_only_the_new_file_is_compacted(project: Trial, monkeypatch: pytest.Monk
     assert before.items() <= state(project.paths.events).items()
     assert groups_before.items() <= state(project.paths.groups).items()
     assert counted.total("rows_kept") == 160
+
+
+def test_session_ids_are_added_to_events_that_stay_as_they_are(project: Trial) -> None:
+    """The session that goes on in the second file begins in the first; those by gap have no id in the source."""
+    write(project, 0, [row(0, 1, "a", 1, "x"), row(9, 2, "b", 1, "x"), row(9, 3, "", 1, "x")])
+    write(project, 1, [row(100_000, 1, "a", 1, "x"), row(100_001, 1, "c", 1, "x")])
+    without = project.build(SOURCE)
+    before = [state(folder) for folder in (project.paths.events, project.paths.marts)]
+    assert without.session_ids_bytes is None
+    assert not project.paths.sessions_source.exists()
+
+    kept = project.build(SOURCE, compaction=KEPT)
+    assert [state(folder) for folder in (project.paths.events, project.paths.marts)] == before
+    named = dict(pl.read_parquet(project.paths.sessions_source).iter_rows())
+    sessions = project.events().select("customer_id", "event_time", "session_id").sort("event_time", "customer_id")
+    assert [named.get(number) for number in sessions["session_id"]] == ["a", "b", None, "a", "c"]
+    assert len(named) == 3
+    assert kept.session_ids_bytes == project.paths.sessions_source.stat().st_size
+    assert kept.parquet_bytes == without.parquet_bytes
+
+    project.build(SOURCE)
+    assert [state(folder) for folder in (project.paths.events, project.paths.marts)] == before
+    assert not project.paths.sessions_source.exists()
+    project.build(SOURCE, compaction=KEPT)
+    write(project, 1, [row(100_000, 1, "d", 1, "x")])
+    project.build(SOURCE)
+    project.build(SOURCE, compaction=KEPT)
+    assert pl.read_parquet(project.paths.sessions_source)["source_id"].to_list() == ["a", "b", "d"]
 
 
 def test_a_file_that_overlaps_takes_its_neighbours_along(project: Trial) -> None:

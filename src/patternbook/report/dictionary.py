@@ -17,7 +17,18 @@ from patternbook.paths import RunPaths
 from patternbook.report.cells import Notebook, new_notebook, new_text
 from patternbook.report.provenance import table_cell
 from patternbook.report.variables import anchor
-from patternbook.warehouse.contracts import CUSTOMERS, EVENTS, MARTS, MONEY, PRODUCTS, REJECTS, TOTAL, Column, Contract
+from patternbook.warehouse.contracts import (
+    CUSTOMERS,
+    EVENTS,
+    MARTS,
+    MONEY,
+    PRODUCTS,
+    REJECTS,
+    SESSIONS_SOURCE,
+    TOTAL,
+    Column,
+    Contract,
+)
 
 NAME = "00_dictionary"
 SQL_TYPES = {
@@ -43,6 +54,8 @@ def dictionary(
     `artefacts` are the tables and figures by the notebook that wrote them.
     """
     files = {"events/*.parquet": EVENTS, "products.parquet": PRODUCTS, "customers.parquet": CUSTOMERS}
+    if paths.sessions_source.exists():
+        files["sessions_source.parquet"] = SESSIONS_SOURCE
     files |= {"rejects.parquet": REJECTS} | {f"marts/{name}.parquet": mart for name, mart in MARTS.items()}
     currency = params.currency.code
     return new_notebook(

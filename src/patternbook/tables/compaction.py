@@ -9,8 +9,8 @@ from patternbook.formats import Formats
 from patternbook.tables import Column, table
 
 
-def source_files(files: pl.DataFrame, formats: Formats) -> GT:
-    """What each source file gave; the rows add up."""
+def source_files(files: pl.DataFrame, session_ids_bytes: int | None, formats: Formats) -> GT:
+    """What each source file gave; the rows add up. Session ids kept beside the events are bytes of their own."""
     columns = {
         "file": Column("File"),
         "bytes": Column("Size", "bytes"),
@@ -24,6 +24,8 @@ def source_files(files: pl.DataFrame, formats: Formats) -> GT:
     note = "Rows read = kept + rejected + exact duplicates dropped."
     if worth:
         note += f" The duplicates would have added {formats.money(worth)} of revenue."
+    if session_ids_bytes is not None:
+        note += f" The source's own session ids take another {formats.value(session_ids_bytes, 'bytes')}."
     return table("source-files", files, columns, formats, note)
 
 

@@ -33,6 +33,7 @@ from patternbook.warehouse.bytes import ByteStep, byte_steps
 from patternbook.warehouse.duckdb import DuckEngine, parquet
 from patternbook.warehouse.eventlog import EventWriter, Tally
 from patternbook.warehouse.groups import (
+    SESSION_IDS,
     STATES,
     FileSpan,
     Group,
@@ -58,6 +59,7 @@ class Compaction(BaseModel):
     checks: list[Check]
     unknown_events: dict[str, int]
     products_bytes: int
+    session_ids_bytes: int | None  # null where they are not kept
     byte_steps: list[ByteStep]
     seconds: float
     key: str
@@ -159,6 +161,7 @@ class _Run:
         self.key = _whole_key(self.reading, self.identities)
         self.stored = read_groups(paths, self.reading)
         self.staged: dict[int, Staged] = {}
+        self.keeps_ids = params.compaction.keep_session_ids
 
     def compact(self) -> Compaction:
         if current := self._current():
@@ -171,11 +174,14 @@ class _Run:
                 spans = self._spans()
                 planned = plan(spans)
                 reused = reusable(self.stored, [[spans[k] for k in positions] for positions in planned])
-                self._stage([k for positions in planned[reused:] for k in positions])
+                unnamed = [number for number in range(reused) if self._lacks_ids(number)]
+                self._stage([k for number in (*unnamed, *range(reused, len(planned))) for k in planned[number]])
                 self._stop_at_too_many_rejects(spans)
                 groups = self.stored[:reused]
                 for positions in planned[reused:]:
                     groups = [*groups, self._write_group(groups, reused, positions, spans)]
+                for number in unnamed:
+                    self._write_session_ids(number, reused, self._open_staged(planned[number]))
                 self._merge_states(len(groups), reused)
             counted = self._counted(groups, planned, reused)
             self._publish(groups, reused)
@@ -193,7 +199,8 @@ class _Run:
             done = read_compaction(self.paths)
         except ValueError:  # written by another version
             return None
-        return done if done.key == self.key and self.paths.products.exists() else None
+        whole = self.paths.products.exists() and self.paths.sessions_source.exists() == self.keeps_ids
+        return done if done.key == self.key and whole else None
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -226,7 +233,9 @@ class _Run:
             size = self.files[k].path.stat().st_size
             target = self.scratch / f"{k:04d}.parquet"
             with self.engine.watched(partial(self._report_reading, done, size, total)):
-                self.staged[k] = stage(self.engine, self.source, self.params.quality, self.files[k], k, target)
+                self.staged[k] = stage(
+                    self.engine, self.source, self.params.quality, self.files[k], k, target, self.keeps_ids
+                )
             done += size
         self.progress("read", 1.0)
 
@@ -286,6 +295,8 @@ class _Run:
             self.progress("sort and write", done / total)
 
         tallies = writer.write(files, self._new_state(number, "sessions"), report)
+        if self.keeps_ids:
+            self._write_session_ids(number, reused, columns)
         return Group(
             files=[spans[k] for k in positions],
             counts=self._counts(staged, rejects, tallies, files),
@@ -329,6 +340,24 @@ class _Run:
             )
         self.engine.copy(query, target)
 
+    def _lacks_ids(self, number: int) -> bool:
+        """Whether a stored group has been compacted without the session ids that are wanted now."""
+        return self.keeps_ids and not state_file(self.paths.groups, number, SESSION_IDS).exists()
+
+    def _write_session_ids(self, number: int, reused: int, columns: set[str]) -> None:
+        """The source's own id of each session that begins in the group whose rows are open as `staged`."""
+        named = (
+            "SELECT session_key, min(session_source) AS source_id FROM staged "
+            "WHERE session_key IS NOT NULL GROUP BY session_key"
+            if "session_key" in columns
+            else "SELECT NULL::UBIGINT AS session_key, NULL::VARCHAR AS source_id WHERE false"
+        )
+        self.engine.copy(
+            f"SELECT session_id, source_id FROM {parquet(self._state(number, 'sessions', reused))} AS state "
+            f"JOIN ({named}) AS named USING (session_key) ORDER BY session_id",
+            self._new_state(number, SESSION_IDS),
+        )
+
     def _counts(
         self, staged: Sequence[Staged], rejects: pl.DataFrame, tallies: Sequence[Tally], files: Sequence[Path]
     ) -> list[FileCount]:
@@ -360,7 +389,8 @@ class _Run:
 
     def _state(self, number: int, state: str, reused: int) -> Path:
         """A group's state, where it was stored or where it has just been written."""
-        return state_file(self.paths.groups, number, state) if number < reused else self._new_state(number, state)
+        new = self._new_state(number, state)
+        return new if number >= reused or new.exists() else state_file(self.paths.groups, number, state)
 
     def _merge_states(self, groups: int, reused: int) -> None:
         """The run's products, customers and rejects."""
@@ -389,6 +419,9 @@ class _Run:
             "GROUP BY customer_id ORDER BY customer_id",
             self.scratch / "customers.parquet",
         )
+        if self.keeps_ids:  # sessions are numbered from group to group, so that these are in order
+            session_ids = [self._state(number, SESSION_IDS, reused) for number in range(groups)]
+            self.engine.concatenate(session_ids, self.scratch / self.paths.sessions_source.name)
         rejects = [pl.read_parquet(self._state(number, "rejects", reused)) for number in range(groups)]
         pl.concat(rejects).sort("file", "line", maintain_order=True).write_parquet(
             self.scratch / "rejects.parquet", compression="zstd"
@@ -413,6 +446,7 @@ class _Run:
             checks=_added(groups),
             unknown_events=_most_frequent(groups),
             products_bytes=(self.scratch / "products.parquet").stat().st_size,
+            session_ids_bytes=(self.scratch / "sessions_source.parquet").stat().st_size if self.keeps_ids else None,
             byte_steps=byte_steps(events, total_bytes / kept if plain_text and kept else None, self.scratch),
             seconds=time.monotonic() - self.started,
             key=self.key,
@@ -432,9 +466,23 @@ class _Run:
                 (self.scratch / name).rename(self.paths.events / name)
             for state in STATES:
                 self._new_state(number, state).rename(state_file(self.paths.groups, number, state))
+        self._publish_session_ids(len(groups), reused)
         for target in (self.paths.products, self.paths.customers, self.paths.rejects):
             (self.scratch / target.name).rename(target)
         write_groups(self.paths, self.reading, groups)
+
+    def _publish_session_ids(self, groups: int, reused: int) -> None:
+        """Swap the session ids in, or take away those that are not wanted or not of these groups any more."""
+        if self.keeps_ids:
+            (self.scratch / self.paths.sessions_source.name).rename(self.paths.sessions_source)
+        else:
+            self.paths.sessions_source.unlink(missing_ok=True)
+        kept = {state_file(self.paths.groups, number, SESSION_IDS) for number in range(reused if self.keeps_ids else 0)}
+        for file in set(self.paths.groups.glob(f"*-{SESSION_IDS}.parquet")) - kept:
+            file.unlink()
+        for number in range(groups):
+            if (new := self._new_state(number, SESSION_IDS)).exists():
+                new.rename(state_file(self.paths.groups, number, SESSION_IDS))
 
 
 def _identity(file: SourceFile) -> Identity:

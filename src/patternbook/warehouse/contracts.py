@@ -96,6 +96,16 @@ CUSTOMERS = Contract(
     ),
 )
 
+SESSIONS_SOURCE = Contract(
+    name="sessions_source",
+    meaning="one row a session that the source names, where compaction.keep_session_ids asks for it",
+    key=("session_id",),
+    columns=(
+        Column("session_id", "BIGINT", "the session, or the order of a source of transactions"),
+        Column("source_id", "VARCHAR", "the source's own id; where customers share a session, each has a row"),
+    ),
+)
+
 REJECTS = Contract(
     name="rejects",
     meaning="one row a source row that became no event",

@@ -123,8 +123,9 @@ def write_groups(paths: RunPaths, key: str, groups: list[Group]) -> None:
 
 
 STATES = ("sessions", "products", "customers", "rejects")
+SESSION_IDS = "session_ids"  # beside STATES where compaction.keep_session_ids asks for it
 
 
 def state_file(folder: Path, number: int, state: str) -> Path:
-    """Where one of STATES of a group lies."""
+    """Where one of STATES, or SESSION_IDS, of a group lies."""
     return folder / f"{number:04d}-{state}.parquet"

@@ -126,16 +126,21 @@ def stage(
     file: SourceFile,
     number: int,
     target: Path,
+    session_text: bool = False,
 ) -> Staged:
-    """Read one file into `target`. The engine's time zone must be the source's."""
+    """Read one file into `target`, with the source's own session ids where `session_text` says so.
+
+    The engine's time zone must be the source's.
+    """
     types = column_types(source, file.columns)
     numbered = "reject" in quality.model_dump().values()
     try:
         if file.is_text:
-            staged = _stage_text(engine, source, file, types, number, target, numbered)
+            staged = _stage_text(engine, source, file, types, number, target, numbered, session_text)
         else:
             relation = _table_relation(engine, source, file, types, target)
-            engine.copy(_typed_rows(source, file, types, number, f"({relation}) WHERE reason IS NULL", True), target)
+            sound = f"({relation}) WHERE reason IS NULL"
+            engine.copy(_typed_rows(source, file, types, number, sound, True, session_text), target)
             staged = Staged(file, target, _count(engine, target), _table_rejects(engine, file, relation))
     except duckdb.OutOfMemoryException:
         raise
@@ -160,6 +165,7 @@ def _stage_text(
     number: int,
     target: Path,
     numbered: bool,
+    session_text: bool,
 ) -> Staged:
     """Read a text file in one go; only where a value would be changed is it read again, row by numbered row."""
     surveyed = survey(file.path)
@@ -171,7 +177,7 @@ def _stage_text(
     )
     engine.execute("SET preserve_insertion_order = " + ("true" if numbered else "false"))
     try:
-        engine.copy(_typed_rows(source, file, types, number, f"({guarded})", numbered), target)
+        engine.copy(_typed_rows(source, file, types, number, f"({guarded})", numbered, session_text), target)
         faulty = None
     except duckdb.InvalidInputException as error:
         if "state machine" in str(error) and surveyed.other_end:
@@ -185,7 +191,7 @@ def _stage_text(
         relation = _text_relation(source, file, types, numbered=True)
         engine.copy(f"SELECT *, CASE {cases} END AS reason FROM {relation}", faulty)
         sound = _as_whole(file, types, f"SELECT * EXCLUDE reason FROM {parquet(faulty)} WHERE reason IS NULL")
-        engine.copy(_typed_rows(source, file, types, number, f"({sound})", numbered), target)
+        engine.copy(_typed_rows(source, file, types, number, f"({sound})", numbered, session_text), target)
     rejects = _reader_rejects(engine, source, file, types)
     rows = _count(engine, faulty or target)
     _stop_at_lost_rows(source, file, surveyed, rows, rejects)
@@ -406,6 +412,7 @@ def _typed_rows(
     number: int,
     relation: str,
     numbered: bool,
+    session_text: bool,
 ) -> str:
     """Our columns of a relation that holds theirs."""
     theirs = {ours: identifier(name) for ours, name in file.columns.items()}
@@ -422,6 +429,8 @@ def _typed_rows(
     if session in theirs:
         key = theirs[session]
         columns.append(f"CASE WHEN {key} IS NOT NULL THEN hash({key}) END AS session_key")
+        if session_text:
+            columns.append(f"{key}::VARCHAR AS session_source")
     columns += _event_columns(source, theirs)
     columns += [f"{theirs[name]} AS {name}" for name in ("price", "quantity", "amount", "discount") if name in theirs]
     columns += [f"{theirs[name]} AS {name}" for name in (*DIMENSIONS, *ATTRIBUTES) if name in theirs]
