@@ -17,7 +17,6 @@ def roadmap(planned: pl.DataFrame, weeks: Mapping[str, int], formats: Formats) -
         "action": Column("Action"),
         "decision": Column("Decision"),
         "first_step": Column("First step"),
-        "starts": Column("Start"),
         "begins": Column("First contact"),
         "people": Column("People", "count"),
         "days": Column("Days", "count"),
@@ -27,13 +26,14 @@ def roadmap(planned: pl.DataFrame, weeks: Mapping[str, int], formats: Formats) -
     }
     dated = planned.with_columns(
         pl.Series(name, [None if day is None else formats.date(day) for day in planned[name]], dtype=pl.String)
-        for name in ("starts", "begins", "decides", "rolls_out")
+        for name in ("begins", "decides", "rolls_out")
     )
     took = ", ".join(f"{effort} {formats.count(count)}" for effort, count in weeks.items())
+    start = formats.date(planned["starts"][0])
     note = (
-        f"Starts on the Monday after the data end; weeks of preparation, assumed by effort: {took}. People, days: of "
-        "the test, or of a roll-out that is held back from a random part of them; days hold those that an outcome "
-        "takes. Finds: smallest effect, on what they buy anyway, that shows with the planned power."
+        f"All start on {start}, the Monday after the data end; weeks of preparation, assumed by effort: {took}. "
+        "People, days: of the test, or of a roll-out that is held back from a random part of them; days hold those "
+        "that an outcome takes. Finds: smallest effect, on what they buy anyway, that shows with the planned power."
     )
     return table("roadmap", dated, columns, formats, note)
 
