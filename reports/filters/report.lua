@@ -171,6 +171,15 @@ local function lengths(tbl, columns)
 end
 
 local function column_widths(tbl, sides)
+  local given, differ = {}, false -- a table that says how wide its columns are
+  for column, spec in ipairs(tbl.colspecs) do
+    given[column] = spec[2]
+    differ = differ or (given[1] and spec[2] and math.abs(spec[2] - given[1]) > 0.01)
+  end
+  if differ and #given == #sides then
+    for column, width in ipairs(given) do given[column] = string.format("%.3ffr", width) end
+    return given
+  end
   local entry, word = lengths(tbl, #sides)
   local needed, widths = 0, {}
   for column, side in ipairs(sides) do

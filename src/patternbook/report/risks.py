@@ -62,7 +62,8 @@ def _shown(risk: Risk, finding: Finding, formats: Formats) -> str:
     value, interval = number(finding, formats)
     link = linked(risk.finding, finding, value, interval, formats)
     before, _, after = risk.shows.partition("{}")
-    return f"{escaped(before)} {link}{escaped(f' ({interval})') if interval else ''}{_after(after)}".strip()
+    bounds = " " + escaped(f"({interval})") if interval else ""
+    return f"{escaped(before)} {link}{bounds}{_after(after)}".strip()
 
 
 def _after(text: str) -> str:
