@@ -1082,6 +1082,15 @@ CUSTOMER_TABLES: dict[str, ResultTable] = {
             "next_category": Meaning("likeliest top category of the next purchase, of those worth a contact"),
         },
     ),
+    "propensity_test": ResultTable(
+        "one row a customer of the forecast's test: what it said of them then",
+        {
+            "customer_id": Meaning("the customer"),
+            "cutoff": Meaning("first day that the forecast did not look at"),
+            "probability": Meaning("probability to buy within the horizon, as forecast then", "share"),
+            "tier": Meaning("high, medium or low, as in propensity"),
+        },
+    ),
     "recommendations": ResultTable(
         "one row a customer and a product to show them, the ten best that they have not bought",
         {
