@@ -152,6 +152,7 @@ INTERVAL = re.compile(r"\([^()]*\d[^()]*(?:–| to )[^()]*\)|95% interval \S+(?:
 
 WITHOUT_N = {
     "churn.matrix": "each cell says how many customers it holds",
+    "roi.roadmap": "dates of the plan; the table below says with how many each is tested",
     "roi.tornado": "what is expected at the ends of each assumption; nothing is sampled",
     "experiments.detectable": "worked out from the plan; nothing is sampled",
     "experiments.profit": "what each plan is expected to earn; nothing is sampled",
