@@ -123,7 +123,7 @@ def test_a_rule_that_errs_too_often_is_red() -> None:
 
 
 def test_tables_are_written_in_lakh_and_crore() -> None:
-    dear = money.assumptions([test_roi.act((0, 0.1, 0.2), setup_cost=1e7)], test_roi.TERMS, ("a", "b"), IN)
+    dear = money.assumptions([test_roi.act((0, 0.1, 0.2), setup_cost=1e7)], {}, test_roi.TERMS, ("a", "b"), IN)
     assert "₹1,00,00,000" in roi_tables.assumptions(dear, IN).as_raw_html()
 
 

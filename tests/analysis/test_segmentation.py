@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patternbook import theme
 from patternbook.analysis import segmentation
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.period import Period
@@ -218,7 +219,7 @@ def test_cells_in_space_hold_enough_customers_of_one_segment_and_lie_among_them(
             ),
         )
         assert near.height >= row["customers"]
-    figure = charts.space(cells, [rule.name for rule in RULES if rule.name in set(cells["segment"])], 10, US)
+    figure = charts.space(cells, theme.segment_colours([rule.name for rule in RULES]), 10, US)
     assert sum(len(trace.x) for trace in figure.data) == cells.height
     assert figure.layout.meta["paper"] is False
 
