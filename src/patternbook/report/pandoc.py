@@ -67,10 +67,10 @@ def _compile(source: Path, fonts: Path) -> bool:
 
 
 def expanded(text: str, variables: Variables, notebooks: Mapping[str, Notebook]) -> str:
-    """The document with its shortcodes replaced by what they stand for; a cell that is not among them by nothing."""
+    """The document with its shortcodes replaced by what they stand for."""
     cells = {f"{name}.{label}": cell for name, book in notebooks.items() for label, cell in labelled(book).items()}
     text = VAR.sub(lambda match: variables[match["name"]], text)
-    return EMBED.sub(lambda match: embedded(cells[name]) if (name := cell_name(match)) in cells else "", text)
+    return EMBED.sub(lambda match: embedded(cells[cell_name(match)]), text)
 
 
 def embedded(cell: Cell) -> str:

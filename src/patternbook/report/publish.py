@@ -68,7 +68,7 @@ class Published(NamedTuple):
 
 
 def publish(executed: Mapping[str, Notebook], folder: Path, fonts: Path, formats: Formats) -> Published:
-    """Publish executed notebooks into `folder`: `notebooks/<name>.ipynb`, their static images, and plotly.js.
+    """Publish executed notebooks into `folder`: `notebooks/<name>.ipynb` and their static images.
 
     Figures (Plotly's MIME type) become an interactive figure for HTML and an image for everything else, HTML tables
     become raw HTML inside Markdown, what was written to stderr is dropped. On screen the image stands until the figure
@@ -83,22 +83,26 @@ def publish(executed: Mapping[str, Notebook], folder: Path, fonts: Path, formats
     paper = {figure.image: figure.alt for figure in figures}
     paper |= {figure.image: images.data_table(figure.spec, formats) if problem else _image(figure) for figure in flat}
     drawn = set() if problem else {figure.image for figure in flat}
-    shown = {
-        figure.image: f"{SCREEN}\n{_raw_html(_on_screen(figure, figure.image in drawn))}\n:::\n\n"
-        f"{PAPER}\n{paper[figure.image]}\n:::"
+    shown = (
+        f"{SCREEN}\n{_raw_html(_on_screen(figure, figure.image in drawn))}\n:::\n\n{PAPER}\n{paper[figure.image]}\n:::"
         for figure in figures
-    }
-    published = {name: _published(name, notebook, shown) for name, notebook in executed.items()}
+    )
+    published = {name: _published(notebook, shown) for name, notebook in executed.items()}
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
     for figure in figures:
         if figure.is_heavy:
             (folder / _data_file(figure)).write_text(csv_of(figure.spec), "utf-8")
     for name, notebook in published.items():
         write_notebook(notebook, folder / NOTEBOOKS / f"{name}.ipynb")
+    return Published(published, [problem] if problem else [])
+
+
+def write_library(folder: Path) -> None:
+    """Write plotly.js into `folder`, as the pages share it and packed as the report holds it."""
     library = get_plotlyjs().encode()
+    (folder / NOTEBOOKS).mkdir(parents=True, exist_ok=True)
     (folder / PLOTLY_JS).write_bytes(library)
     (folder / PACKED_PLOTLY).write_bytes(gzip.compress(library, mtime=0))
-    return Published(published, [problem] if problem else [])
 
 
 def _figures(name: str, raw: Any) -> list[Figure]:
@@ -121,24 +125,24 @@ def _data_file(figure: Figure) -> str:
     return str(PurePosixPath(figure.image).with_suffix(".csv"))
 
 
-def _published(name: str, notebook: Notebook, shown: Mapping[str, str]) -> Notebook:
+def _published(notebook: Notebook, shown: Iterator[str]) -> Notebook:
+    """A copy to be rendered; `shown` has what stands for each figure, in order."""
     result = copy_of(notebook)
     result.metadata = {"kernelspec": KERNEL}
     for cell in result.cells:
         if cell.cell_type == "code":
-            figures = iter(_figures(name, cell))
-            outputs = (_output(output, figures, shown) for output in cell.outputs)
+            outputs = (_output(output, shown) for output in cell.outputs)
             cell.outputs = [output for output in outputs if output is not None]
     return result
 
 
-def _output(output: Output, figures: Iterator[Figure], shown: Mapping[str, str]) -> Output | None:
+def _output(output: Output, shown: Iterator[str]) -> Output | None:
     """One output as a renderer can show it; None where it has nothing to show."""
     if output.output_type == "stream":
         return None if output.name == "stderr" else output
     data = data_of(output)
     if PLOTLY in data:
-        return markdown_output(shown[next(figures).image])
+        return markdown_output(next(shown))
     if MARKDOWN in data:
         return markdown_output(data[MARKDOWN])
     if HTML in data:
@@ -172,10 +176,11 @@ def _json(value: Any) -> str:
 
 
 def _download(figure: Figure) -> str:
-    file = _data_file(figure)
-    inline = f"data:text/csv;charset=utf-8,{quote(csv_of(figure.spec), safe=',;:/()|*')}"
+    file = address = _data_file(figure)
+    if not figure.is_heavy:
+        address = f"data:text/csv;charset=utf-8,{quote(csv_of(figure.spec), safe=',;:/()|*')}"
     return (
-        f'<p class="chart-data"><a download="{Path(file).name}" href="{file if figure.is_heavy else inline}" '
+        f'<p class="chart-data"><a download="{Path(file).name}" href="{address}" '
         f'aria-label="Data of this chart as CSV">Data (CSV)</a></p>'
     )
 

@@ -30,13 +30,12 @@ from patternbook.report.dictionary import dictionary
 from patternbook.report.pages import write_pages
 from patternbook.report.provenance import NAME as PROVENANCE
 from patternbook.report.provenance import facts, provenance
-from patternbook.report.publish import PACKED_PLOTLY, publish
+from patternbook.report.publish import PACKED_PLOTLY, publish, write_library
 from patternbook.report.risks import DRIFT, risk_notebook
 from patternbook.report.risks import NAME as RISKS
 from patternbook.report.since import NAME as CHANGES
 from patternbook.report.since import since
 from patternbook.report.template import check_references, conditions, front_matter, headlines, resolve_conditions
-from patternbook.report.terms import LABEL as GLOSSARY_LABEL
 from patternbook.report.terms import NAME as GLOSSARY
 from patternbook.report.terms import glossary
 from patternbook.report.tracing import traced
@@ -108,7 +107,11 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     formats = Formats(params.currency.code, params.currency.locale)
     trace = provenance(params, findings, paths, hashes)
     artefacts = read_artefacts(paths, executed)
-    made = {PROVENANCE: trace, DICTIONARY: dictionary(params, findings, artefacts, paths)}
+    made = {
+        PROVENANCE: trace,
+        DICTIONARY: dictionary(params, findings, artefacts, paths),
+        GLOSSARY: glossary(""),  # its terms are those of the finished text
+    }
     template = (paths.root / "reports" / f"{DOCUMENT}.qmd").read_text("utf-8")
     now = State(description(params, hashes), findings)
     tables = _tables(artefacts, paths)
@@ -119,7 +122,9 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     if moved:
         made[CHANGES] = moved.notebook
     answering = {name: traced(name, notebook, findings, formats) for name, notebook in executed.items()}
-    published = publish({**answering, **made}, folder, project / "reports" / "theme" / "fonts", formats)
+    fonts = project / "reports" / "theme" / "fonts"
+    published = publish({**answering, **made}, folder, fonts, formats)
+    write_library(folder)
     write_exports(findings, tables, facts(params, findings), folder / EXPORTS)
 
     values = variables(params, findings, conditions(template)) | _reasons_of_cells(executed)
@@ -127,13 +132,12 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     values |= advice(params, tables.get(ACTIONS), findings, formats)
     values |= moved.values if moved else {}
     cells = _available(executed) | {f"{name}.{label}" for name, book in made.items() for label in labelled(book)}
-    cells.add(f"{GLOSSARY}.{GLOSSARY_LABEL}")
     body = resolve_conditions(template, lambda subject: subject in values or subject in cells)
     check_references(body, values, cells)
 
     notebooks = published.notebooks
-    used = {GLOSSARY: glossary(pandoc.expanded(body, values, notebooks))}
-    notebooks |= publish(used, folder, project / "reports" / "theme" / "fonts", formats).notebooks
+    terms = {GLOSSARY: glossary(pandoc.expanded(body, values, notebooks))}
+    notebooks |= publish(terms, folder, fonts, formats).notebooks
 
     metadata = _metadata(params, values)
     document = folder / f"{DOCUMENT}.qmd"
