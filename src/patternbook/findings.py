@@ -64,6 +64,12 @@ class Finding(BaseModel):
             raise ValueError("an assumed finding names its source")
         return self
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The ends of the interval of a number; the number itself where one is not known, zero where there is none."""
+        value = float(self.value or 0)
+        return value if self.low is None else self.low, value if self.high is None else self.high
+
 
 def rounded(value: Any) -> Any:
     """`value` as it is stored: floats with 12 significant digits, times as ISO text, NaN and infinity as null."""

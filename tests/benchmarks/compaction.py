@@ -128,6 +128,15 @@ def run_step(step: str, events: int) -> None:
     print(json.dumps([time.perf_counter() - started, memory, parts]))
 
 
+def machine() -> str:
+    """The machine, versions and commit of a measurement."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True)
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, DuckDB "
+        f"{duckdb.__version__}, patternbook {__version__} at {commit.stdout.strip() or 'no commit'}"
+    )
+
+
 def forget() -> None:
     for folder in (RunPaths.of(RUN).raw, RunPaths.of(RUN).home):
         shutil.rmtree(folder, ignore_errors=True)
@@ -168,13 +177,7 @@ def main() -> None:
         run_step(sys.argv[2], int(sys.argv[3]))
         return
     sizes = [int(value) for value in sys.argv[1:]] or [1_000_000, 10_000_000]
-    described = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True)
-    commit = described.stdout.strip()
-    head = (
-        f"## Compaction, {datetime.now(UTC):%Y-%m-%d}\n\n{platform.system()} {platform.machine()}, {os.cpu_count()} "
-        f"cores; Python {platform.python_version()}, DuckDB {duckdb.__version__}, patternbook {__version__} at "
-        f"{commit or 'no commit'}. Command: `make bench`.\n\n"
-    )
+    head = f"## Compaction, {datetime.now(UTC):%Y-%m-%d}\n\n{machine()}. Command: `make bench`.\n\n"
     text = head + "\n".join(benchmark(events) for events in sizes)
     target = project_root() / "reports" / "benchmarks" / "compaction.md"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -24,12 +23,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import plotly.graph_objects as go
-from compaction import connection, step_scan
+from compaction import connection, machine, step_scan
 from plotly.subplots import make_subplots
 
-from patternbook import __version__, theme
+from patternbook import theme
 from patternbook.charts import drawing
 from patternbook.params import Params, load_params
 from patternbook.paths import RunPaths, project_root
@@ -84,7 +82,7 @@ def measure(events: int) -> dict[str, Any]:
         "memory": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / GIGABYTE,
         "disk": most[0] / GIGABYTE,
         "queries": _queries(given),
-        "told": _told(),
+        "told": f"{datetime.now(UTC):%Y-%m-%d}, {machine()}",
     }
 
 
@@ -159,15 +157,6 @@ def _seconds_of(sql: str, given: Params) -> float:
         started = time.perf_counter()
         con.execute(sql).fetchall()
         return time.perf_counter() - started
-
-
-def _told() -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True)
-    return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, DuckDB {duckdb.__version__}, patternbook {__version__} at "
-        f"{commit.stdout.strip() or 'no commit'}"
-    )
 
 
 # -- what is written ----------------------------------------------------------------------------------------------

@@ -48,12 +48,14 @@ class Drift:
     @property
     def reasons(self) -> list[str]:
         """Why to train again; empty where there is no reason to."""
-        moved = [
-            f"{name} changed by more than a tenth"
-            for name, low, high in self.rates.select("rate", "low", "high").iter_rows()
-            if low > 1 + TOLERATED or high < 1 / (1 + TOLERATED)
-        ]
-        return moved + ([f"the forecast itself has shifted (index {self.score:.2f})"] if self.score > LARGE else [])
+        changed = [f"{name} changed by more than a tenth" for name in moved(self.rates)]
+        return changed + ([f"the forecast itself has shifted (index {self.score:.2f})"] if self.score > LARGE else [])
+
+
+def moved(rates: pl.DataFrame) -> list[str]:
+    """The rates of `Drift.rates` that have changed by more than is tolerated, their intervals say."""
+    beyond = (pl.col("low") > 1 + TOLERATED) | (pl.col("high") < 1 / (1 + TOLERATED))
+    return rates.filter(beyond)["rate"].to_list()
 
 
 def psi(before: Floats, after: Floats, bins: int = BINS) -> float:

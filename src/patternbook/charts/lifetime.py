@@ -167,7 +167,7 @@ def concentration(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figu
                 y=table["value"].to_list(),
                 mode="lines",
                 fill="tozeroy",
-                fillcolor="rgba(200,101,11,0.12)",
+                fillcolor=drawing.sheer(theme.ORANGE, drawing.TINT),
                 line={"color": theme.ORANGE, "width": 2},
                 hovertext=[
                     f"top {formats.share(customers)} of buyers: {formats.share(value)} of the value"

@@ -80,7 +80,7 @@ def running(paths: pl.DataFrame, draws: int, formats: Formats) -> go.Figure:
                 mode="lines",
                 line={"width": 0},
                 fill="tonexty",
-                fillcolor="rgba(200, 101, 11, 0.2)",
+                fillcolor=drawing.sheer(theme.ORANGE, 0.2),
                 hoverinfo="skip",
             ),
             go.Scatter(

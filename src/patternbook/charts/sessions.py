@@ -152,7 +152,7 @@ def carts(found: Carts, formats: Formats) -> go.Figure:
                 "source": [source for source, *_ in links],
                 "target": [target for _, target, *_ in links],
                 "value": [value for _, _, value, _ in links],
-                "color": [_tint(colour) for *_, colour in links],
+                "color": [drawing.sheer(colour, 0.25) for *_, colour in links],
                 "hovertemplate": "%{value:,.0f} carts<extra></extra>",
             },
             textfont={"size": drawing.SMALL_SIZE, "color": theme.INK},
@@ -168,11 +168,6 @@ def carts(found: Carts, formats: Formats) -> go.Figure:
         alt="Sankey diagram of what becomes of carts. "
         + drawing.listed(fates, [formats.count(counts[fate]) for fate in fates]),
     )
-
-
-def _tint(colour: str) -> str:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.25)"
 
 
 def signals(found: Signals, formats: Formats) -> go.Figure:

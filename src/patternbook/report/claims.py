@@ -51,9 +51,7 @@ def _text(finding: Finding, formats: Formats) -> str:
 
 def _sign(finding: Finding) -> int:
     """1 or −1 where the whole interval is on that side of zero, 0 where it is not; without an interval, the value's."""
-    value = float(finding.value or 0)
-    low = value if finding.low is None else finding.low
-    high = value if finding.high is None else finding.high
+    low, high = finding.ends
     return 1 if low > 0 else -1 if high < 0 else 0
 
 

@@ -70,14 +70,6 @@ def _after(text: str) -> str:
     return f" {escaped(text)}" if text.startswith(" ") else escaped(text)
 
 
-def _low(finding: Finding) -> float:
-    return float(finding.value or 0) if finding.low is None else finding.low
-
-
-def _high(finding: Finding) -> float:
-    return float(finding.value or 0) if finding.high is None else finding.high
-
-
 def _of_money(params: Params, known: Mapping[str, Finding]) -> Iterator[Risk]:
     actions = params.roi.actions.values()
     guessed = sum(action.effect.source == NO_STUDY for action in actions)
@@ -90,7 +82,7 @@ def _of_money(params: Params, known: Mapping[str, Finding]) -> Iterator[Risk]:
             "Hold out a random part of every roll-out, and go by what it shows.",
         )
     loss = known.get("roi.probability_of_loss")
-    if loss is not None and _high(loss) > MUCH_LOSS:
+    if loss is not None and loss.ends[1] > MUCH_LOSS:
         yield Risk(
             "The programme loses money",
             "roi.probability_of_loss",
@@ -98,7 +90,7 @@ def _of_money(params: Params, known: Mapping[str, Finding]) -> Iterator[Risk]:
             "Begin with the first action of the roadmap, and with the next when that has paid.",
         )
     power, wanted = known.get("experiments.power"), params.experiments.power
-    if power is not None and _high(power) < wanted:
+    if power is not None and power.ends[1] < wanted:
         yield Risk(
             "A test misses an effect that is there",
             "experiments.power",
@@ -106,7 +98,7 @@ def _of_money(params: Params, known: Mapping[str, Finding]) -> Iterator[Risk]:
             "Test a bolder offer, or for longer; do not take silence for no effect.",
         )
     peeking = known.get("experiments.type1_error_peeking")
-    if peeking is not None and _low(peeking) > 2 * params.experiments.alpha:
+    if peeking is not None and peeking.ends[0] > 2 * params.experiments.alpha:
         yield Risk(
             "A test is stopped too early",
             "experiments.type1_error_peeking",
@@ -115,27 +107,21 @@ def _of_money(params: Params, known: Mapping[str, Finding]) -> Iterator[Risk]:
         )
 
 
-def _moved(drift: pl.DataFrame | None) -> list[str]:
-    """The rates that have changed by more than a tenth, their intervals say."""
-    if drift is None:
-        return []
-    beyond = (pl.col("low") > 1 + SHIFTED) | (pl.col("high") < 1 / (1 + SHIFTED))
-    return drift.filter(beyond)["rate"].to_list()
-
-
 def _of_models(known: Mapping[str, Finding], drift: pl.DataFrame | None) -> Iterator[Risk]:
+    from patternbook.analysis.drift import moved  # loads SciPy
+
     psi = known.get("propensity.score_psi")
-    moved = _moved(drift)
-    if psi is not None and (moved or float(psi.value or 0) > SHIFTED):
+    rates = [] if drift is None else moved(drift)
+    if psi is not None and (rates or float(psi.value or 0) > SHIFTED):
         yield Risk(
             "Customers no longer behave as the forecast learned",
             "propensity.score_psi",
-            f"{'Beyond a tenth moved: ' + ', '.join(moved) + '. ' if moved else ''}The population stability index of "
+            f"{'Beyond a tenth moved: ' + ', '.join(rates) + '. ' if rates else ''}The population stability index of "
             "scores, which stays below a tenth where little moves, is {}.",
             "Train the forecast again as soon as outcomes allow, and until then check what it foretells.",
         )
     gain = known.get("propensity.auc_gain")
-    if gain is not None and _low(gain) <= 0:
+    if gain is not None and gain.ends[0] <= 0:
         yield Risk(
             "The forecast is no better than a rule",
             "propensity.auc_gain",
@@ -143,7 +129,7 @@ def _of_models(known: Mapping[str, Finding], drift: pl.DataFrame | None) -> Iter
             "Rank by the rule until there are more data.",
         )
     error = known.get("lifetime.holdout_error")
-    if error is not None and not _low(error) <= 0 <= _high(error):
+    if error is not None and not error.ends[0] <= 0 <= error.ends[1]:
         way = "more" if float(error.value or 0) > 0 else "less"
         yield Risk(
             "Customers are worth something else",
@@ -152,7 +138,7 @@ def _of_models(known: Mapping[str, Finding], drift: pl.DataFrame | None) -> Iter
             "Use values to rank customers; plan no budget on their sum before the next check.",
         )
     back = known.get("churn.came_back")
-    if back is not None and _low(back) > 0:
+    if back is not None and back.ends[0] > 0:
         yield Risk(
             "Customers are written off, or paid for, who come back anyway",
             "churn.came_back",
@@ -163,7 +149,7 @@ def _of_models(known: Mapping[str, Finding], drift: pl.DataFrame | None) -> Iter
 
 def _of_data(known: Mapping[str, Finding]) -> Iterator[Risk]:
     change = known.get("eda.revenue_change")
-    if change is not None and _high(change) < 0:
+    if change is not None and change.ends[1] < 0:
         yield Risk(
             "The market moves while actions run",
             "eda.revenue_change",
@@ -197,7 +183,7 @@ def _of_data(known: Mapping[str, Finding]) -> Iterator[Risk]:
             "Have the source mended; the reasons are in the chapter on the data.",
         )
     value = known.get("funnel.cart_to_purchase")
-    if value is not None and value.value and (_high(value) - _low(value)) / 2 > WIDE * float(value.value):
+    if value is not None and value.value and (value.ends[1] - value.ends[0]) / 2 > WIDE * float(value.value):
         yield Risk(
             "Too few customers to go by",
             "funnel.cart_to_purchase",

@@ -24,10 +24,7 @@ def roadmap(planned: pl.DataFrame, weeks: Mapping[str, int], formats: Formats) -
         "decides": Column("Known on"),
         "rolls_out": Column("Roll-out"),
     }
-    dated = planned.with_columns(
-        pl.Series(name, [None if day is None else formats.date(day) for day in planned[name]], dtype=pl.String)
-        for name in ("begins", "decides", "rolls_out")
-    )
+    dated = planned.with_columns(_dated(planned[name], formats) for name in ("begins", "decides", "rolls_out"))
     took = ", ".join(f"{effort} {formats.count(count)}" for effort, count in weeks.items())
     start = formats.date(planned["starts"][0])
     note = (
@@ -43,7 +40,7 @@ def metrics(frame: pl.DataFrame, horizon: int, formats: Formats) -> GT:
     rows = frame.with_columns(
         _with_range(frame, "value", formats),
         _with_range(frame, "target", formats),
-        pl.Series("decides", [None if day is None else formats.date(day) for day in frame["decides"]], dtype=pl.String),
+        _dated(frame["decides"], formats),
         pl.col("metric").replace_strict({"bought": "share that buys", "spend": "spend a person"}),
     )
     columns = {
@@ -59,6 +56,11 @@ def metrics(frame: pl.DataFrame, horizon: int, formats: Formats) -> GT:
         "against this table."
     )
     return table("metrics", rows, columns, formats, note)
+
+
+def _dated(days: pl.Series, formats: Formats) -> pl.Series:
+    """Days as they are written; null stays."""
+    return pl.Series(days.name, [None if day is None else formats.date(day) for day in days], dtype=pl.String)
 
 
 def _with_range(frame: pl.DataFrame, column: str, formats: Formats) -> pl.Series:

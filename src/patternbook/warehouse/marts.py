@@ -59,7 +59,7 @@ BASKET_RULES = ("unit", "largest", "minimum_baskets", "minimum_together")  # key
 BY_SLOT = ("activity", "category_activity", "discoveries")  # marts of quarters of an hour
 AT_ONCE = 8_000_000  # events of the customers that are looked at together, where all would not fit into memory
 CUSTOMER_WEIGHT = 20  # what is kept of a customer takes the room of so many events
-BY_CUSTOMERS = ("activity", "category_activity", "discoveries")  # built for some customers at a time, put together
+BY_CUSTOMERS = BY_SLOT  # built for some customers at a time, put together
 ADDED_UP = ("rhythm", "session_funnel")  # built for some customers at a time, added up: they hold sums over customers
 SLOT_SECONDS = 900  # every time zone's offset is a multiple of a quarter of an hour
 
