@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from patternbook import theme
+from patternbook.analysis import multiplicity, trials
 from patternbook.analysis import readout as reading
 from patternbook.analysis import roi as money
-from patternbook.analysis import trials
 from patternbook.analysis.experiments import Design
 from patternbook.charts import drawing, experiments, readout, roi
 from patternbook.formats import Formats
@@ -31,6 +31,8 @@ US, IN = Formats("USD", "en_US"), Formats("INR", "en_IN")
 PLANNED = test_trials.PLANNED
 RATES = trials.rates(PLANNED, 300)
 TRIED = trials.simulate(PLANNED, 300, 0)
+PEOPLE = multiplicity.people_of(PLANNED, 0.99)
+COMPARED = multiplicity.comparisons(PLANNED, PEOPLE, 300)
 SCENARIOS = trials.scenarios(TRIED, RATES)
 TESTING = money.PilotTerms(Design(), 14, 182, 0)
 SIMULATED = money.simulate({"win_back": test_roi.case(), "bundle": test_roi.case((-0.2, 0.0, 0.1), name="bundle")}, 200)
@@ -55,6 +57,7 @@ assert isinstance(READ.segments, pl.DataFrame)
 DRAWN = {
     "detectable": lambda f: experiments.detectable(trials.detectable_by_week(PLANNED), PLANNED, f),
     "errors": lambda f: experiments.errors(RATES, 0.05, f),
+    "comparisons": lambda f: experiments.comparisons(COMPARED, 0.05, f),
     "profit of plans": lambda f: experiments.money(SCENARIOS, f),
     "actions": lambda f: roi.actions(by_action(SIMULATED), SIMULATED.profit.size, f),
     "an action that loses": lambda f: roi.actions(by_action(LOSING), LOSING.profit.size, f),
@@ -136,7 +139,8 @@ def test_every_table_is_drawn_for_odd_results() -> None:
         roi_tables.information(table, US),
         roi_tables.programme(money.scenarios(LOSING), US),
         tables.sizes(trials.sizes(PLANNED, 0.99), PLANNED, US),
-        tables.designs(trials.designs(PLANNED), US),
+        tables.designs(trials.designs(PLANNED), "holm", US),
+        tables.comparisons(multiplicity.shown(COMPARED), PEOPLE, US),
         tables.scenarios(SCENARIOS, TRIED, US),
     ]
     for one in shown:

@@ -389,6 +389,30 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "days": Meaning("days to the answer; null where so many never come", "days"),
         },
     ),
+    "experiments.comparisons": ResultTable(
+        "one row a number of treated arms and of metrics, and a way to read the comparisons; rates are of simulated "
+        "experiments",
+        {
+            "arms": Meaning("treated arms", "count"),
+            "metrics": Meaning("metrics", "count"),
+            "comparisons": Meaning("treated arms times metrics", "count"),
+            "correction": Meaning("how several comparisons are corrected"),
+            "per_group": Meaning("people in the control group", "count"),
+            "experiments": Meaning("simulated experiments", "count"),
+            "familywise": Meaning("experiments without any effect that find one", "share"),
+            **_ends("familywise", "share"),
+            "partly": Meaning(
+                "experiments whose first arm alone has the effect that find one elsewhere; null where there is no "
+                "elsewhere",
+                "share",
+            ),
+            **_ends("partly", "share"),
+            "any": Meaning("experiments with the effect in every arm that find it in one or more", "share"),
+            **_ends("any", "share"),
+            "all": Meaning("experiments with the effect in every arm that find it everywhere", "share"),
+            **_ends("all", "share"),
+        },
+    ),
     "experiments.detectable": ResultTable(
         "one row a number of weeks of enrolment",
         {

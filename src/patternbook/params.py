@@ -651,6 +651,8 @@ class Experiments(Section):
     alpha: float = Field(0.05, gt=0, lt=1)  # two-sided, for all comparisons together; convention
     power: float = Field(0.80, gt=0, lt=1)  # convention (Cohen 1988): missing an effect is four times less grave
     treated_share: float = Field(0.5, gt=0, lt=1)  # of the people; even groups need the fewest
+    # of several arms or metrics; Holm (1979) finds no less than Bonferroni, and holds whatever goes with what
+    correction: Literal["bonferroni", "holm", "dunnett"] = "holm"
     winsorise: float = Field(0.99, ge=0.5, le=1)  # quantile at which spend is cut; 1 leaves it as it is
     shortest_days: int = Field(14, ge=7, le=364)  # of enrolment; whole weeks, so that every weekday counts
     longest_days: int = Field(182, ge=14, le=728)  # of enrolment; a longer test answers too late

@@ -19,6 +19,7 @@ from playwright.sync_api import Page
 from patternbook import calculators
 from patternbook.analysis import experiments, roi, trials
 from patternbook.analysis.audiences import Audience
+from patternbook.analysis.corrections import Correction
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.roi import Action, Case, Terms
 from patternbook.formats import Formats
@@ -74,15 +75,17 @@ def results(page: Page, name: str, values: dict[str, float]) -> dict[str, float]
     return found
 
 
-def test_power_agrees_over_a_grid(page: Page) -> None:
+@pytest.mark.parametrize("correction", ["holm", "dunnett"])
+def test_power_agrees_over_a_grid(page: Page, correction: Correction) -> None:
+    page.evaluate("one => { document.getElementById('power-calculator').dataset.correction = one; }", correction)
     grid = itertools.product(
-        [0.5, 5, 20, 60], [2, 10, 50], [1, 5], [50, 80, 95], [50, 20], [2, 4], [0, 3000], [0, 12.5], [4]
+        [0.5, 5, 20, 60], [2, 10, 50], [1, 5], [50, 80, 95], [50, 20], [2, 4, 7], [0, 3000], [0, 12.5], [4]
     )
     for values in random.Random(0).sample(list(grid), 150):
         baseline, effect, alpha, power, treated, arms, stock, a_day, weeks = values
         names = ("baseline", "effect", "alpha", "power", "treated", "arms", "stock", "a_day", "weeks")
         found = results(page, "power", {**dict(zip(names, values, strict=True)), "shortest": 14, "horizon": 28})
-        design = Design(alpha / 100, power / 100, treated / 100, arms)
+        design = Design(alpha / 100, power / 100, treated / 100, arms, correction=correction)
         share, lift = baseline / 100, effect / 100
         control = experiments.size_for_proportions(share, share * lift, design)
         days = experiments.enrolment_days(control, design, stock, a_day, 14)
@@ -172,6 +175,7 @@ def test_every_field_has_a_label_and_a_unit_and_takes_the_keyboard(page: Page) -
         ("power", {"effect": -5}, "Effect"),
         ("power", {"alpha": 0}, "False positives"),
         ("power", {"power": 100}, "Power"),
+        ("power", {"alpha": 30, "power": 20}, "False positives"),
         ("roi", {"contacts": 0}, "Contacts"),
         ("roi", {"margin": 120}, "Margin"),
         ("roi", {"spend": ""}, "Spend"),

@@ -1,8 +1,8 @@
 """Planning an experiment: how many people it needs, what it can see, how long it takes.
 
 All tests are two-sided z tests of the difference between one treated group and the control. With several treated arms
-or several metrics the level is divided by the number of comparisons (Bonferroni), which is what a plan can rely on
-whichever way the results are corrected later.
+or several metrics each comparison is planned at the level that the correction grants it whatever the others show: a
+part of α for Bonferroni and Holm, somewhat more for Dunnett; see `corrections`.
 
 Sizes are those of the control group, as real numbers; `people` rounds them up. `ratio` is the size of a treated group
 as a multiple of the control group's.
@@ -11,7 +11,7 @@ as a multiple of the control group's.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from patternbook.analysis.corrections import Correction, critical
 from patternbook.analysis.intervals import CONFIDENCE, Estimate
 from patternbook.errors import UserError
 
@@ -44,6 +45,7 @@ class Design:
     treated_share: float = 0.5
     arms: int = 2
     metrics: int = 1
+    correction: Correction = "holm"
 
     def __post_init__(self) -> None:
         for name in ("alpha", "power", "treated_share"):
@@ -52,18 +54,18 @@ class Design:
                     f"key 'experiments.{name}': {getattr(self, name)!r} is not between 0 and 1; write for example "
                     f"{getattr(Design, name)}"
                 )
+        if self.alpha >= self.power:
+            raise UserError(
+                f"key 'experiments.alpha': {self.alpha!r} is not below experiments.power ({self.power!r}); a test that "
+                "finds an effect no more often than it errs tells nothing"
+            )
         if self.arms < 2 or self.metrics < 1:
             raise UserError("key 'experiments': an experiment has two arms or more, and a metric")
 
     @property
-    def comparisons(self) -> int:
-        """Tests of a treated arm against the control, over all metrics."""
-        return (self.arms - 1) * self.metrics
-
-    @property
     def level(self) -> float:
-        """Level of each comparison."""
-        return self.alpha / self.comparisons
+        """Two-sided level of each comparison of a treated arm with the control, on each metric."""
+        return float(2 * norm.sf(self.z_level))
 
     @property
     def ratio(self) -> float:
@@ -78,7 +80,12 @@ class Design:
     @property
     def z_level(self) -> float:
         """Critical value of a comparison."""
-        return float(norm.ppf(1 - self.level / 2))
+        return critical(self.correction, self.arms - 1, self.metrics, self.alpha, self.ratio)
+
+    def with_arms(self, arms: int) -> Design:
+        """The same with so many arms, the control included, each treated one as large as a treated one now."""
+        treated = (arms - 1) * self.ratio
+        return replace(self, arms=arms, treated_share=treated / (1 + treated))
 
     @property
     def z_power(self) -> float:

@@ -20,10 +20,11 @@ import numpy as np
 import polars as pl
 from scipy.stats import chi2, chisquare, false_discovery_control, norm
 
+from patternbook.analysis.corrections import Flags
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.intervals import CONFIDENCE, Floats
 from patternbook.analysis.measure import LeftOut
-from patternbook.analysis.trials import Flags, log_mixture
+from patternbook.analysis.trials import log_mixture
 from patternbook.formats import Formats
 from patternbook.markup import escaped
 

@@ -30,6 +30,7 @@ import polars as pl
 from scipy.stats import norm
 
 from patternbook.analysis import experiments, intervals, roi
+from patternbook.analysis.corrections import Flags
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.intervals import CONFIDENCE, Estimate, Floats
 from patternbook.analysis.measure import LeftOut, Measure, measured
@@ -48,7 +49,6 @@ LABELS = {
     "nothing": "Do nothing",
 }
 
-Flags = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.int64]
 
 
@@ -460,8 +460,8 @@ def designs(planned: Plan) -> pl.DataFrame:
     others = {
         "As planned": own,
         "A tenth treated": replace(own, treated_share=0.1),
-        "Two treated arms": replace(own, arms=3, treated_share=2 / 3),
-        "Three treated arms": replace(own, arms=4, treated_share=3 / 4),
+        "Two treated arms": own.with_arms(3),
+        "Three treated arms": own.with_arms(4),
         "Three metrics": replace(own, metrics=3),
         "Power of 90 %": replace(own, power=0.9),
     }

@@ -60,7 +60,9 @@ def power(planned: Plan, formats: Formats) -> str:
         Output("days", "Days until the answer", "count"),
         Output("detectable", "Smallest effect found in the weeks at hand", "share"),
     ]
-    return _calculator("power", "How many people, how many days?", inputs, outputs, formats)
+    return _calculator(
+        "power", "How many people, how many days?", inputs, outputs, formats, correction=design.correction
+    )
 
 
 def first_year(case: Case, formats: Formats) -> str:
@@ -87,8 +89,10 @@ def first_year(case: Case, formats: Formats) -> str:
     return _calculator("roi", f"What does it earn? Started with: {action.label}", inputs, outputs, formats)
 
 
-def _calculator(name: str, title: str, inputs: Sequence[Input], outputs: Sequence[Output], formats: Formats) -> str:
-    """The form and its script, as a raw block that only HTML takes."""
+def _calculator(
+    name: str, title: str, inputs: Sequence[Input], outputs: Sequence[Output], formats: Formats, **data: str
+) -> str:
+    """The form and its script, as a raw block that only HTML takes; `data` is what the script reads of the form."""
     form = f"{name}-calculator"
     fields = "\n".join(_field(form, one) for one in inputs)
     results = "\n".join(
@@ -96,11 +100,12 @@ def _calculator(name: str, title: str, inputs: Sequence[Input], outputs: Sequenc
         f'aria-labelledby="{form}-{one.name}-label">—</output></div>'
         for one in outputs
     )
-    locale = html.escape(formats.locale.replace("_", "-"))
+    known = {"locale": formats.locale.replace("_", "-"), "currency": formats.currency, **data}
+    attributes = " ".join(f'data-{key}="{html.escape(value)}"' for key, value in known.items())
     script = f"(() => {{\n{_script('shared')}{_script(name)}}})();"
     return fenced(
-        f'<form class="calculator" id="{form}" data-locale="{locale}" data-currency="{html.escape(formats.currency)}" '
-        f'aria-labelledby="{form}-title" novalidate>\n<p class="title" id="{form}-title">{title}</p>\n'
+        f'<form class="calculator" id="{form}" {attributes} aria-labelledby="{form}-title" novalidate>\n'
+        f'<p class="title" id="{form}-title">{title}</p>\n'
         f'<div class="fields">\n{fields}\n</div>\n<div class="results" aria-live="polite">\n{results}\n</div>\n'
         f'<p class="problem" role="status"></p>\n</form>\n<script>\n{script}\n</script>',
         "{=html}",

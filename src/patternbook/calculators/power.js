@@ -1,7 +1,11 @@
 // Sample size, days and detectable effect of a test of two shares: the pooled z test of analysis/experiments.py.
-patternbook.calculator("power-calculator", (v) => {
+patternbook.calculator("power-calculator", (v, form) => {
+  if (v.alpha >= v.power) throw new RangeError("False positives allowed: must be below the power.");
   const ratio = v.treated / (v.arms - 1) / (1 - v.treated), groups = 1 + (v.arms - 1) * ratio;
-  const zLevel = patternbook.normalQuantile(1 - v.alpha / (v.arms - 1) / 2), zPower = patternbook.normalQuantile(v.power);
+  const zLevel = form.dataset.correction === "dunnett"
+    ? patternbook.dunnettCritical(v.arms - 1, v.alpha, ratio)
+    : patternbook.normalQuantile(1 - v.alpha / (v.arms - 1) / 2);
+  const zPower = patternbook.normalQuantile(v.power);
   const size = (effect) => {
     const treated = v.baseline + effect, common = (v.baseline + ratio * treated) / (1 + ratio);
     const none = common * (1 - common) * (1 + 1 / ratio);

@@ -13,7 +13,31 @@ const patternbook = {
     return q * at(a, q * q) / at(b, q * q);
   },
 
-  // Run `calculate(values)` on every change; it returns results by name, or throws a RangeError that says what is wrong.
+  // Distribution function of the normal distribution, by its series (Marsaglia 2004).
+  normalShare(x) {
+    if (Math.abs(x) > 8) return x > 0 ? 1 : 0;
+    let sum = x, term = x;
+    for (let odd = 3; Math.abs(term) > 1e-17 * Math.abs(sum); odd += 2) { term *= x * x / odd; sum += term; }
+    return 0.5 + sum * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+  },
+
+  // What the largest score of several arms against one control exceeds with probability alpha: analysis/corrections.py.
+  dunnettCritical(arms, alpha, ratio) {
+    const share = patternbook.normalShare, shift = Math.sqrt(ratio / (1 + ratio)), own = Math.sqrt(1 / (1 + ratio)), step = 0.02;
+    const exceeded = (critical) => {
+      let inside = 0;
+      for (let x = -8; x <= 8; x += step) inside += Math.exp(-x * x / 2) * (share((critical + shift * x) / own) - share((shift * x - critical) / own)) ** arms;
+      return 1 - inside * step / Math.sqrt(2 * Math.PI);
+    };
+    let low = 0, high = patternbook.normalQuantile(1 - alpha / arms / 2) + 1e-6;
+    for (let halving = 0; halving < 40; halving++) {
+      const middle = (low + high) / 2;
+      if (exceeded(middle) > alpha) low = middle; else high = middle;
+    }
+    return high;
+  },
+
+  // Run `calculate(values, form)` on every change; it returns results by name, or throws a RangeError that says what is wrong.
   calculator(id, calculate) {
     const form = document.getElementById(id);
     const write = {
@@ -29,7 +53,7 @@ const patternbook = {
           if (!input.checkValidity() || input.value === "") throw new RangeError(`${input.dataset.label}: ${input.validationMessage || "a number is missing"}`);
           values[input.name] = input.valueAsNumber / (input.dataset.percent ? 100 : 1);
         }
-        results = calculate(values);
+        results = calculate(values, form);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         message = error.message;

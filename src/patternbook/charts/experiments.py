@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from patternbook import theme
+from patternbook.analysis.corrections import READINGS
 from patternbook.analysis.trials import LABELS, Plan, Rates
 from patternbook.charts import drawing
 from patternbook.formats import Formats
@@ -82,6 +83,87 @@ def errors(found: dict[str, Rates], alpha: float, formats: Formats) -> go.Figure
         f"interval; dotted: the {formats.share(alpha)} asked for; n = {formats.count(rates[0].n)} experiments a rule",
         height=drawing.LABELLED_ROW * len(names),
         alt=f"Bar chart of false-positive rates. {drawing.listed(labels, texts)}",
+    )
+
+
+# Bonferroni and Holm err in the same experiments as long as no arm has an effect: both begin with the same test
+_READ_WITH = {
+    READINGS["none"]: (READINGS["none"], theme.RED),
+    READINGS["holm"]: ("Bonferroni and Holm", theme.BLUE),
+    READINGS["dunnett"]: (READINGS["dunnett"], theme.GREEN),
+}
+
+
+def comparisons(table: pl.DataFrame, alpha: float, formats: Formats) -> go.Figure:
+    """Experiments without an effect that find one, by number of comparisons and way to read them; a panel a family."""
+    families = table.partition_by("metrics", maintain_order=True)
+    figure = drawing.panels(len(families))
+    highest = 1.1 * max(drawing.top(table["familywise_high"]), alpha)
+    values, texts = drawing.ticks(highest, "share", formats)
+    for row, family in enumerate(families, start=1):
+        counts = family["comparisons"].unique(maintain_order=True).to_list()
+        for aside, (reading, (name, colour)) in zip((-0.1, 0.0, 0.1), _READ_WITH.items(), strict=True):
+            _rates(figure, row, family.filter(pl.col("correction") == reading), name, colour, aside, formats)
+        figure.add_hline(y=alpha, line={"color": theme.MUTED, "dash": "dot"}, row=row, col=1)
+        figure.update_xaxes(
+            tickvals=list(range(len(counts))),
+            ticktext=[formats.count(count) for count in counts],
+            range=[-0.5, len(counts) - 0.5],
+            showgrid=False,
+            row=row,
+            col=1,
+        )
+        metrics = family["metrics"][0]
+        drawing.panel_title(figure, row, "One metric" if metrics == 1 else f"{metrics} metrics")
+    figure.update_yaxes(range=[0, highest], tickvals=values, ticktext=texts)
+    figure.update_xaxes(title=drawing.axis_title("Comparisons: treated arms × metrics"), row=len(families), col=1)
+    most = table.filter(pl.col("comparisons") == pl.col("comparisons").max())
+    ends = {
+        name: formats.share(most.filter(pl.col("correction") == reading)["familywise"][0])
+        for reading, (name, _) in _READ_WITH.items()
+    }
+    return drawing.finished(
+        figure,
+        f"Uncorrected, {most['comparisons'][0]} comparisons err in {ends[READINGS['none']]} of experiments",
+        f"Experiments without an effect that find one, with 95% interval: "
+        f"{', '.join(drawing.coloured(*one) for one in _READ_WITH.values())}; dotted: the {formats.share(alpha)} asked "
+        f"for; n = {formats.count(table['experiments'][0])} experiments a point",
+        height=drawing.panels_height(len(families)),
+        gap=34,
+        alt="Line chart of the probability of any false positive by number of comparisons. With "
+        f"{most['comparisons'][0]}: {drawing.listed(list(ends), list(ends.values()))}",
+    )
+
+
+def _rates(
+    figure: go.Figure, row: int, rates: pl.DataFrame, name: str, colour: str, aside: float, formats: Formats
+) -> None:
+    """One line of a panel, moved aside a little so that its intervals stand beside those of the others."""
+    share, low, high = (rates[name].to_numpy() for name in ("familywise", "familywise_low", "familywise_high"))
+    told = [
+        f"{name}, {count} comparisons: {formats.share(value, (start, end))}"
+        for count, value, start, end in rates.select(
+            "comparisons", "familywise", "familywise_low", "familywise_high"
+        ).iter_rows()
+    ]
+    figure.add_trace(
+        go.Scatter(
+            x=[place + aside for place in range(rates.height)],
+            y=share.tolist(),
+            error_y={
+                "array": (high - share).tolist(),
+                "arrayminus": (share - low).tolist(),
+                "thickness": 1.2,
+                "width": 3,
+            },
+            mode="lines+markers",
+            line={"color": colour, "width": 1.5},
+            marker={"size": 5},
+            hovertext=told,
+            hoverinfo="text",
+        ),
+        row=row,
+        col=1,
     )
 
 

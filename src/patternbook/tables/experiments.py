@@ -5,7 +5,9 @@ from __future__ import annotations
 import polars as pl
 from great_tables import GT
 
+from patternbook.analysis.corrections import READINGS, Correction
 from patternbook.analysis.experiments import FORMULAS
+from patternbook.analysis.multiplicity import People
 from patternbook.analysis.trials import Plan, Trials
 from patternbook.formats import Formats
 from patternbook.tables import Column, table
@@ -32,7 +34,7 @@ def sizes(frame: pl.DataFrame, planned: Plan, formats: Formats) -> GT:
     return table("experiment-sizes", frame, columns, formats, note)
 
 
-def designs(frame: pl.DataFrame, formats: Formats) -> GT:
+def designs(frame: pl.DataFrame, correction: Correction, formats: Formats) -> GT:
     """The same experiment designed otherwise."""
     columns = {
         "design": Column("Design"),
@@ -41,8 +43,44 @@ def designs(frame: pl.DataFrame, formats: Formats) -> GT:
         "people": Column("People in all", "count"),
         "days": Column("Days", "count"),
     }
-    note = "Several treated arms or metrics share the level evenly (Bonferroni). Treated arms are equally large."
+    note = (
+        "Several treated arms or metrics are planned at the level that the correction grants each "
+        f"({READINGS[correction]}). Treated arms are equally large."
+    )
     return table("experiment-designs", frame, columns, formats, note)
+
+
+def comparisons(frame: pl.DataFrame, people: People, formats: Formats) -> GT:
+    """What several arms and metrics do to errors and power, by correction; `frame` holds the rows of one or both."""
+    several = [
+        f"{_counted(arms, 'treated arm')}, {_counted(metrics, 'metric')}"
+        for arms, metrics in frame.select("arms", "metrics").iter_rows()
+    ]
+    first = [not row or several[row - 1] != name for row, name in enumerate(several)]
+    written = frame.with_columns(
+        pl.Series("family", [name if new else "" for name, new in zip(several, first, strict=True)])
+    )
+    columns = {
+        "family": Column("Experiment"),
+        "correction": Column("Read with"),
+        "familywise": Column("False alarm, none works", "share", ("familywise_low", "familywise_high")),
+        "partly": Column("False alarm, one works", "share", ("partly_low", "partly_high")),
+        "any": Column("Any found", "share", ("any_low", "any_high")),
+        "all": Column("All found", "share", ("all_low", "all_high")),
+    }
+    note = (
+        f"{formats.count(frame['experiments'][0])} simulated experiments each, groups as large as the likely effect on "
+        "the first metric takes, or as the audience allows; intervals are those of the simulation. None works: no arm "
+        "has an effect. One works: the first arm has it, and one is found elsewhere. Any, all: every arm has it. "
+        f"Metrics: {'; '.join(people.names)}; one person's go together with ρ = "
+        f"{', '.join(formats.value(rho, 'number') for rho in people.correlation[0, 1:])} to the first. Dunnett is for "
+        "arms; metrics divide its level."
+    )
+    return table("experiment-comparisons", written, columns, formats, note)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def scenarios(frame: pl.DataFrame, trials: Trials, formats: Formats) -> GT:
