@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from patternbook.analysis import (
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.predictors import PREDICTORS, Preparation
 from patternbook.analysis.propensity import Forecast, Panel
+from patternbook.charts import propensity as charts
 from patternbook.cutoffs import cutoffs
 from patternbook.errors import UserError
 from patternbook.formats import Formats
@@ -257,6 +258,17 @@ def test_tiers_hold_everybody_and_hide_the_few(shop: Market, forecast: Forecast)
     assert (barely["customers"], barely["observed"]) == (high["customers"], None)
     found = intent.contacted(forecast, at)
     assert sum(found) == len(forecast.labels)
+
+
+def test_where_every_contact_pays_it_is_said_that_tiers_tell_nobody_apart(shop: Market, forecast: Forecast) -> None:
+    at = intent.Terms(value=1e9, incremental_share=0.1, contact_cost=0.25)
+    table = intent.tiers(forecast, shop.panels, at, forecast.model.probability(shop.now.x), 1)
+    assert table["customers_now"].to_list()[1:] == [0, 0]
+    formats = Formats("USD", "en_US")
+    assert "Tiers tell these customers apart no further" in intent.answer(table, at, date(2024, 5, 1), formats)
+    assert "tell nobody apart" in charts.tiers(table, formats).layout.title.text.replace("<br>", " ").replace(
+        "</b> <b>", " "
+    )
 
 
 def test_profit_of_a_policy_is_what_its_customers_bring(shop: Market, forecast: Forecast) -> None:

@@ -485,11 +485,54 @@ def test_a_forecast_carries_the_baseline_to_today() -> None:
     assert plain.level == 1
     assert found.buyers.value == pytest.approx(plain.buyers.value / 2)
     assert found.spend == pytest.approx(plain.spend / 2)
-    assert found.error("revenue") == pytest.approx(plain.error("revenue") / 2)
     certain = replace(
         found, now=found.now.with_columns(forecast=pl.lit(1.0)), past=found.past.with_columns(forecast=0.01)
     )
     assert certain.buyers.value == audiences.MOST
+
+
+def test_the_error_of_a_carried_baseline_is_what_it_varies_by() -> None:
+    """Over many draws of the past audience, people in two windows each; the forecast tells much of who buys."""
+    rng = np.random.default_rng(7)
+    now = pl.DataFrame({"customer_id": range(300), "forecast": 0.2})
+    shares, spends, errors, naive = [], [], [], []
+    for _ in range(400):
+        forecast = np.tile(rng.beta(1, 3, 300), 2)
+        bought = rng.random(600) < forecast * 0.8
+        past = pl.DataFrame(
+            {
+                "customer_id": np.tile(np.arange(300), 2),
+                "begins": date(2024, 12, 3),
+                "bought": bought,
+                "revenue": bought * rng.lognormal(3, 0.5, 600),
+                "before": 0.0,
+                "forecast": forecast,
+            }
+        )
+        found = Audience("win_back", now, 1.0, past, 28)
+        shares.append(found.buyers.value)
+        spends.append(found.spend)
+        errors.append((found.error("bought"), found.error("revenue")))
+        naive.append(found.level * replace(found, now=now.drop("forecast")).error("bought"))
+    mean_errors = np.mean(errors, axis=0)
+    assert mean_errors[0] == pytest.approx(np.std(shares), rel=4 / math.sqrt(2 * 400))
+    assert mean_errors[1] == pytest.approx(np.std(spends), rel=4 / math.sqrt(2 * 400))
+    assert np.mean(naive) > 1.1 * mean_errors[0]
+    assert np.mean(shares) == pytest.approx(0.16, rel=0.03)
+
+
+def test_a_tier_that_holds_nearly_everybody_is_no_audience() -> None:
+    """Where every contact pays, who visits often stands in; where the source has no visits, the action is left out."""
+    shop = log()
+    likely = scores(shop, date(2024, 12, 2))
+    everybody = replace(likely, now=likely.now.with_columns(tier=pl.lit("high")))
+    rule = rules(shop, scores=everybody)["high_intent"]
+    assert rule.past is None
+    assert "its tiers tell nobody apart" in rule.note
+    orders_only = replace(shop, visits=shop.orders.select("customer_id", pl.lit(0).alias("carts"), "day"))
+    silent = rules(orders_only, scores=everybody)["high_intent"]
+    found = audiences.audience("high_intent", silent, orders_only, 28, 10)
+    assert found == LeftOut(f"{silent.note} The source holds no visits without an order.")
 
 
 @pytest.mark.parametrize("given", [None, scores(log(), date(2024, 12, 20))], ids=["none", "too late"])

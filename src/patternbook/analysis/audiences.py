@@ -6,7 +6,8 @@ several of these windows, so errors are by person.
 
 Where a forecast was made of each person on each of these days, the baseline is what the past audience did times the
 ratio of what today's and the past audience were forecast to do (a ratio estimator: a forecast that is wrong for all
-alike changes nothing). Forecasts know what happened up to their day, and nothing of an action.
+alike changes nothing). Its error is that of a ratio: today's audience is given, and what the past one bought and was
+forecast to buy vary together. Forecasts know what happened up to their day, and nothing of an action.
 """
 
 from __future__ import annotations
@@ -42,11 +43,16 @@ WHO = {
 }
 SCORED = "of high intent by the forecast of notebook 04"
 NO_SCORES = "Notebook 04 has no forecast that was tested over {horizon} days, so its audience is who {who}."
+ALL_ALIKE = (
+    "By the forecast of notebook 04 a contact pays twice over with nearly every customer, so its tiers tell nobody "
+    "apart, and the audience is who {who}."
+)
 NOT_FOUND = {
     "cross_sell": "Notebook 05 finds no products that are reliably bought together.",
     "bundle": "Notebook 05 finds no bundle to offer.",
 }
 HIGH = "high"  # the tier of `intent.TIERS` in which a contact brings twice its cost or more
+MOST_HIGH = 0.9  # of all customers; a tier that holds more of them than that is no part of them
 MOST = 0.99  # of an audience that may be expected to buy; a ratio of forecasts knows no end
 
 # customer_id as of the end of a day and, where each is forecast, the probability to buy within the horizon: `forecast`
@@ -147,9 +153,16 @@ class Audience:
     horizon: int
 
     @property
+    def forecast(self) -> bool:
+        """Whether everybody in it was forecast."""
+        return "forecast" in self.now.columns and not (
+            self.now["forecast"].has_nulls() or self.past["forecast"].has_nulls()
+        )
+
+    @property
     def level(self) -> float:
         """What today's are forecast to buy, as a multiple of what the past ones were; 1 where nobody was forecast."""
-        if "forecast" not in self.now.columns or self.now["forecast"].has_nulls() or self.past["forecast"].has_nulls():
+        if not self.forecast:
             return 1.0
         now, then, share = (
             float(column.mean())  # type: ignore[arg-type]
@@ -178,10 +191,18 @@ class Audience:
         return float(self.amounts.mean())
 
     def error(self, column: str) -> float:
-        """Standard error of the mean of a column of `past`, at today's level: people are independent, windows not."""
-        values = self.past.select("customer_id", pl.col(column).cast(pl.Float64))
-        sums = values.group_by("customer_id", maintain_order=True).agg((pl.col(column) - values[column].mean()).sum())
-        return self.level * float(np.sqrt((sums[column].to_numpy() ** 2).sum())) / self.past.height
+        """Standard error of the mean of a column of `past`, at today's level: people are independent, windows not.
+
+        With a forecast f the mean of y is level · ȳ, in proportion to ȳ/f̄, whose error is that of the mean of
+        y − (ȳ/f̄) f (Cochran 1977, Sampling Techniques, section 2.11). That the forecast itself was estimated is not
+        in it: its error is common to both of its means.
+        """
+        value = pl.col(column).cast(pl.Float64)
+        part = value - value.mean()
+        if self.forecast:
+            part = value - value.mean() / pl.col("forecast").mean() * pl.col("forecast")
+        sums = self.past.select("customer_id", part.alias("part")).group_by("customer_id", maintain_order=True).sum()
+        return self.level * float(np.sqrt((sums["part"].to_numpy() ** 2).sum())) / self.past.height
 
 
 def rules_of(
@@ -259,7 +280,9 @@ def rules_of(
         )
         return _distinct(rest.join(held, left_on=["order_id", "added"], right_on=keys, how="anti"))
 
-    def keen(day: date) -> pl.DataFrame:
+    def keen(day: date) -> pl.DataFrame | LeftOut:
+        if log.visits.join(log.orders, on=["customer_id", "day"], how="anti").is_empty():
+            return LeftOut("The source holds no visits without an order.")
         days = log.visits.filter(_last_week(day)).group_by("customer_id").agg(pl.col("day").n_unique())
         often = days.filter(pl.col("day") >= KEEN_DAYS).select("customer_id").sort("customer_id")
         return often.join(ordered_this_week(day), on="customer_id", how="anti", maintain_order="left")
@@ -268,23 +291,21 @@ def rules_of(
     found |= {} if offers.pairs.is_empty() else {"cross_sell": lacks_the_other}
     found |= {} if offers.bundles.is_empty() else {"bundle": holds_the_rest}
     rules = {name: Rule(WHO[name], members) for name, members in found.items()}
-    return rules | {
-        "high_intent": _by_scores(scores, log, horizon) or replace(rules["high_intent"], note=_why(horizon))
-    }
+    scored = _by_scores(scores, log, horizon)
+    return rules | {"high_intent": replace(rules["high_intent"], note=scored) if isinstance(scored, str) else scored}
 
 
-def _why(horizon: int) -> str:
-    return NO_SCORES.format(horizon=horizon, who=WHO["high_intent"])
+def _by_scores(scores: Scores | None, log: Log, horizon: int) -> Rule | str:
+    """Who is of high intent today, and was when the forecast was tested; else why another rule stands in.
 
-
-def _by_scores(scores: Scores | None, log: Log, horizon: int) -> Rule | None:
-    """Who is of high intent today, and was when the forecast was tested; None where that is no whole horizon ago."""
-    if scores is None:
-        return None
-    begins = scores.cutoff - timedelta(days=1)
-    if (log.period.last - begins).days < horizon:
-        return None
+    That is where the test is no whole horizon ago, and where the tier holds nearly everybody, then or now.
+    """
+    begins = None if scores is None else scores.cutoff - timedelta(days=1)
+    if scores is None or begins is None or (log.period.last - begins).days < horizon:
+        return NO_SCORES.format(horizon=horizon, who=WHO["high_intent"])
     by_day = {log.period.last: scores.now, begins: scores.then}
+    if any((who["tier"] == HIGH).sum() > MOST_HIGH * who.height for who in by_day.values()):
+        return ALL_ALIKE.format(who=WHO["high_intent"])
 
     def high(day: date) -> pl.DataFrame:
         likely = by_day[day].filter(pl.col("tier") == HIGH)
@@ -328,7 +349,7 @@ def audience(action: str, rule: Rule, log: Log, horizon: int, minimum: int) -> A
         )
     now = rule.members(last)
     if isinstance(now, LeftOut):
-        return now
+        return LeftOut(f"{rule.note} {now.reason}".lstrip())
     begins = rule.past or tuple(last - timedelta(days=horizon * (window + 1)) for window in range(windows))
     past = [_outcomes(then, log, day, horizon) for day in begins if isinstance(then := rule.members(day), pl.DataFrame)]
     if not past:

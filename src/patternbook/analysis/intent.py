@@ -153,6 +153,14 @@ def answer(table: pl.DataFrame, at: Terms, until: date, formats: Formats) -> str
             f"{formats.money(at.value * at.incremental_share)} more margin on average."
         )
     now = dict(table.select("tier", "customers_now").iter_rows())
+    if now["medium"] == now["low"] == 0:
+        return (
+            f"As of {formats.date(until)} all {formats.count(now['high'])} customers are of high intent: a contact at "
+            f"{formats.money(at.contact_cost)} is expected to bring at least twice its cost with the least likely of "
+            f"them, since it pays from a probability of {formats.share(at.threshold)} on. Tiers tell these customers "
+            f"apart no further; the order of their scores does. That {formats.share(at.incremental_share)} of the "
+            "purchases of contacted customers would not have happened otherwise is assumed; an experiment measures it."
+        )
     high, medium = (formats.count(now[tier]) for tier in TIERS[:2])
     return (
         f"As of {formats.date(until)}, {high} customers are of high and {medium} of medium intent: a contact at "

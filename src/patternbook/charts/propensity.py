@@ -204,7 +204,7 @@ def tiers(table: pl.DataFrame, formats: Formats) -> go.Figure:
     figure.update_xaxes(visible=False, range=[0, 1.05 * drawing.top(shown["observed_high"])])
     return drawing.finished(
         figure,
-        _tiers_claim(shown),
+        _tiers_claim(table),
         "Share of each tier that bought in the test period, with 95% interval; tiers were set before it; "
         f"n = {formats.count(shown['customers'].sum())} customers",
         height=drawing.LABELLED_ROW * len(labels),
@@ -212,8 +212,11 @@ def tiers(table: pl.DataFrame, formats: Formats) -> go.Figure:
     )
 
 
-def _tiers_claim(shown: pl.DataFrame) -> str:
+def _tiers_claim(table: pl.DataFrame) -> str:
     """What the intervals of the tiers, the highest first, allow to say."""
+    shown = table.drop_nulls("observed")
+    if (table["customers"] > 0).fill_null(True).sum() == 1:
+        return f"All customers are of {shown['tier'][0]} intent: the tiers tell nobody apart"
     if shown.height < 2:
         return "One tier alone has enough buyers to be shown"
     if (shown["observed_high"] < shown["observed_low"].shift(-1)).any():
