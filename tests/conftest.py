@@ -6,9 +6,13 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from throwaway import Project
 
 from patternbook.pipeline import NOTEBOOKS
+
+settings.register_profile("here", deadline=None)  # a busy machine is no failure
+settings.load_profile("here")
 
 GRAPH = {notebook.name: notebook.after for notebook in NOTEBOOKS}
 RUNNING_ORDER = list(TopologicalSorter(GRAPH).static_order())
