@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import prose
 import pytest
 import real_run
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from patternbook.findings import read_findings
 from patternbook.imports import notebook_code
 from patternbook.meanings import RESULT_TABLES
+from patternbook.params import load_params
 from patternbook.paths import RunPaths
 from patternbook.report.cells import MARKDOWN, data_of, labelled, read_notebook
 from patternbook.report.dictionary import NAME
@@ -128,27 +130,51 @@ def test_no_meaning_is_left_of_a_table_that_is_gone() -> None:
     assert [table_id for table_id in RESULT_TABLES if f'"{table_id}"' not in code] == []
 
 
-def test_every_number_of_an_answer_leads_to_where_it_was_computed(smoke: RunPaths) -> None:
-    """A finding to its cell; what is none (a row of a table, a date, an interval) to that of the sentence."""
-    bare = (
-        "all => all.filter(p => !p.querySelector('a.trace')).map(p => { const q = p.cloneNode(true); "
-        "q.querySelectorAll('a.finding').forEach(a => a.remove()); return q.textContent.trim(); })"
-    )
+@pytest.fixture(scope="module")
+def told(smoke: RunPaths) -> prose.Numbers:
+    return prose.Numbers(smoke, load_params(smoke.root / "params.yaml"))
+
+
+@pytest.fixture(scope="module")
+def screen(smoke: RunPaths) -> list[prose.Paragraph]:
     with real_run.browser() as chrome:
         page = chrome.new_page()
         page.goto((smoke.report / "executive.html").as_uri())
-        traces = page.locator("main a.trace")
-        hrefs = traces.evaluate_all("all => all.map(one => one.getAttribute('href'))")
-        assert len(hrefs) > 10
-        for href in hrefs:
-            file, _, cell = href.partition("#")
-            assert f'id="{cell}"' in (smoke.report / file).read_text("utf-8")
-        answers = page.eval_on_selector_all("main p:has(a.finding)", bare)
-    assert [text for text in answers if re.search(r"\d", INTERVAL.sub("", text))] == []
+        return prose.on_screen(page)
 
 
-# Right behind the number it belongs to, in a sentence or on the card of a key figure.
-INTERVAL = re.compile(r"\([^()]*\d[^()]*(?:–| to )[^()]*\)|95% interval \S+(?: to \S+)?")
+def test_every_number_of_the_prose_has_a_home(told: prose.Numbers, screen: list[prose.Paragraph]) -> None:
+    assert sum(part.title != "" for paragraph in screen for part in paragraph) > 100
+    assert [(wrong, told_as(paragraph)) for paragraph in screen if (wrong := told.homeless(paragraph))] == []
+
+
+def told_as(paragraph: prose.Paragraph) -> str:
+    return "".join(part.text for part in paragraph)
+
+
+def test_every_home_is_there(smoke: RunPaths, screen: list[prose.Paragraph]) -> None:
+    pages = {f"notebooks/{file.name}": file.read_text("utf-8") for file in smoke.report.glob("notebooks/*.html")}
+    homes = {part.href for paragraph in screen for part in paragraph if {"finding", "trace"} & {*part.role.split()}}
+    assert [home for home in homes if f'id="{home.partition("#")[2]}"' not in pages[home.partition("#")[0]]] == []
+
+
+def test_a_number_without_a_home_would_be_found(told: prose.Numbers, screen: list[prose.Paragraph]) -> None:
+    """Planted in each heading, paragraph and caption; and in place of what a link should say."""
+    for paragraph in screen:
+        assert told.homeless([prose.Part("Of 98,765 customers "), *paragraph]) == ["98,765"]
+        for place, part in enumerate(paragraph):
+            if part.title:
+                wrong = part._replace(text="98.765%")
+                assert "98.765%" in told.homeless([*paragraph[:place], wrong, *paragraph[place + 1 :]])
+
+
+def test_paper_says_what_the_screen_does(smoke: RunPaths, screen: list[prose.Paragraph]) -> None:
+    paper = prose.on_paper(smoke.report / "executive.pdf")
+    assert sum(bool(re.search(r"\d", "".join(words))) for words in paper) > 50
+    assert prose.untold_on_screen(paper, screen) == []
+    for words in paper:
+        assert prose.untold_on_screen([[*words, " and 98,765"]], screen)
+
 
 WITHOUT_N = {
     "churn.matrix": "each cell says how many customers it holds",

@@ -63,7 +63,7 @@
       line("label", label),
       ...rest.map((text) => (text === kind ? line(`kind ${kind}`, text) : line("basis", text))),
       line("id", id),
-      line("place", `Computed in ${decodeURI(number.pathname).replace(/^.*\/|\.html$/g, "")}, ${number.hash.slice(1)}`),
+      line("place", `${number.hash.startsWith("#par-") ? "Listed" : "Computed"} in ${decodeURI(number.pathname).replace(/^.*\/|\.html$/g, "")}, ${number.hash.slice(1)}`),
     );
     number.setAttribute("aria-describedby", card.id);
     card.hidden = false;

@@ -130,6 +130,8 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "ndcg": Meaning("mean normalised discounted cumulative gain", "number"),
             **_ends("ndcg", "number"),
             "coverage": Meaning("share of all products that are in some list", "share"),
+            "gain": Meaning("hit rate of ours less that of this method", "share"),
+            **_ends("gain", "share"),
         },
     ),
     "basket.pairs": ResultTable(
@@ -354,6 +356,7 @@ RESULT_TABLES: dict[str, ResultTable] = {
             "experiment": Meaning("its name"),
             "arm": Meaning("the arm"),
             "people": Meaning("people in it", "count"),
+            "all_people": Meaning("people of the experiment, all arms together", "count"),
             "share": Meaning("their part of all people of the experiment", "share"),
             "planned": Meaning("the part that was planned", "share"),
             "p": Meaning("p-value of the sample-ratio test; below 0.001 assignment went wrong", "number"),

@@ -216,6 +216,7 @@ def test_methods_compare_on_the_same_queries_and_name_every_method() -> None:
         "hit_rate_at_10",
         "hit_rate_popularity",
         "hit_rate_gain",
+        "test_baskets",
     }
 
 

@@ -5,10 +5,12 @@ import pytest
 
 from patternbook.findings import Finding
 from patternbook.formats import Formats
+from patternbook.params import Params
 from patternbook.report.cells import MARKDOWN, data_of, labelled
 from patternbook.report.tracing import traced
 
 US = Formats("USD", "en_US")
+PARAMS = Params(run="x", source={"kind": "simulated"}, propensity={"horizon_days": 28})
 FINDINGS = {
     "funnel.viewers": fake_run.finding(39_950, "count", "Viewers", "06#fig-funnel"),
     "funnel.view_to_cart": fake_run.finding(0.373, "share", "To cart", "06#fig-funnel", low=0.368, high=0.378),
@@ -24,10 +26,15 @@ HOME = " [computed here](notebooks/01_compaction.html#answer-x){.trace}"
 
 
 def answer(
-    text: str, findings: dict[str, Finding] = FINDINGS, label: str = "answer-x", name: str = "01_compaction"
+    text: str,
+    findings: dict[str, Finding] = FINDINGS,
+    label: str = "answer-x",
+    name: str = "01_compaction",
+    states: tuple[str, ...] = (),
 ) -> str:
     notebook = fake_run.notebook("Title", fake_run.cell(label, fake_run.sentence(text)))
-    _, output = labelled(traced(name, notebook, findings, US))[label].outputs
+    notebook.cells[-1].source = f"#| parameters: [{', '.join(states)}]\n{notebook.cells[-1].source}"
+    _, output = labelled(traced(name, notebook, findings, PARAMS, US))[label].outputs
     return str(data_of(output)[MARKDOWN])
 
 
@@ -83,3 +90,43 @@ def test_an_answer_leads_to_its_own_cell_where_it_has_numbers_that_are_no_findin
     assert answer("Of 39,950 viewers 12 stayed.").endswith(HOME)
     assert HOME not in answer("Of 39,950 viewers, most stayed.")
     assert answer("Nobody came.") == "Nobody came."
+    assert answer("First 12 stayed.\n\nThen 13 left.") == f"First 12 stayed.{HOME}\n\nThen 13 left.{HOME}"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "shown", "origin"),
+    [
+        ("propensity.horizon_days", "within 28 days", "28", "set in the parameter file"),
+        ("quality.bots.events", "more than 50,000 in all", "50\\,000", "default of the software"),
+        ("propensity.contact_cost", "a contact at $0.25 pays", "\\$0\\.25", "default of the software"),
+        ("propensity.incremental_share", "if 10.0% would not", "10\\.0\\%", "default of the software"),
+        ("churn.quantile", "longer than 90% of pauses", "90\\%", "default of the software"),
+    ],
+)
+def test_a_parameter_that_the_cell_says_it_states_leads_to_its_row(
+    key: str, text: str, shown: str, origin: str
+) -> None:
+    title = f"Parameter · {key} · assumed · {origin}"
+    link = f'[{shown}](notebooks/00_provenance.html#par-{key} "{title}"){{.finding .assumed}}'
+    found = answer(text, states=(key,))
+    assert link in found
+    assert HOME not in found
+    assert answer(text) == text + HOME
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "128 days or 28.5 days or 28% or Dec 28, 2024",  # part of another number, a share, a date
+        "30 (28–32) days and 29 (27–28 days)",  # ends of an interval
+    ],
+)
+def test_what_is_no_parameter_stays(text: str) -> None:
+    assert answer(text, states=("propensity.horizon_days",)) == text + HOME
+
+
+def test_a_finding_stays_one_where_a_parameter_is_written_alike() -> None:
+    findings = {"eda.orders": fake_run.finding(28, "count", "Orders", "02#tbl-kpis")}
+    found = answer("28 orders within 28 days", findings, states=("propensity.horizon_days",))
+    assert found.count("eda.orders") == found.count("par-propensity.horizon_days") == 1
+    assert found.index("eda.orders") < found.index("par-propensity")

@@ -197,14 +197,22 @@ def measures(found: Clusters | LeftOut) -> list[Measure]:
         "silhouette_structureless": "Silhouette that data without clusters reach",
         "stability": "Stability of the clusters (adjusted Rand index over resamples)",
     }
+    by_chance = "How often data without clusters reach the silhouette (p-value)"
     if isinstance(found, LeftOut):
-        names = {**labels, "k": "Number of clusters"}
+        names = {**labels, "k": "Number of clusters", "silhouette_p": by_chance}
         return [Measure(name, label, "number", None, reason=found.reason) for name, label in names.items()]
     values = (found.silhouette, found.structureless, found.stability)
     return [
         *(measured(name, label, "number", one) for (name, label), one in zip(labels.items(), values, strict=True)),
         Measure("k", "Number of clusters", "count", found.k, (found.ks[0], found.ks[1]), found.silhouette.n),
+        Measure("silhouette_p", by_chance, "number", found.p_value, _of_draws(found.p_value), STRUCTURELESS),
     ]
+
+
+def _of_draws(p_value: float) -> tuple[float, float]:
+    """What few draws leave open of a p-value of (reached + 1) / (draws + 1): Wilson, the data counted as a draw."""
+    low, high = intervals.wilson(p_value * (STRUCTURELESS + 1), STRUCTURELESS + 1)
+    return float(low), float(high)
 
 
 def answer(found: Clusters | LeftOut, formats: Formats) -> str:

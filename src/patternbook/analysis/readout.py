@@ -111,7 +111,10 @@ def campaign(assigned: pl.DataFrame, orders: pl.DataFrame, begins: object, ends:
 
 
 def arms(finished: Finished) -> pl.DataFrame:
-    """People by arm against the plan: arm, people, share, planned, p (of the sample-ratio test, alike in all rows)."""
+    """People by arm against the plan: arm, people, all_people, share, planned, p (of the sample-ratio test).
+
+    `all_people` and `p` are alike in all rows.
+    """
     counts = finished.people.group_by(finished.arm).agg(pl.len().cast(pl.Int64).alias("people"))
     table = counts.sort(finished.arm).rename({finished.arm: "arm"})
     even = 1 / table.height
@@ -119,7 +122,10 @@ def arms(finished: Finished) -> pl.DataFrame:
     planned = planned / planned.sum()
     p = float(chisquare(table["people"].to_numpy(), planned * finished.people.height).pvalue)
     return table.with_columns(
-        (pl.col("people") / finished.people.height).alias("share"), pl.Series("planned", planned), pl.lit(p).alias("p")
+        pl.lit(finished.people.height).alias("all_people"),
+        (pl.col("people") / finished.people.height).alias("share"),
+        pl.Series("planned", planned),
+        pl.lit(p).alias("p"),
     )
 
 

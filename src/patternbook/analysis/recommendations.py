@@ -496,8 +496,10 @@ def measures(checked: Check | LeftOut) -> list[Measure]:
         "hit_rate_popularity": f"The same with the {TOP} most popular products",
         "hit_rate_gain": "Difference of the two, recommendations above popularity",
     }
+    later = "Later baskets that recommendations are checked on"
     if isinstance(checked, LeftOut):
-        return [measured(name, label, "share", None, checked.reason) for name, label in labels.items()]
+        absent = [measured(name, label, "share", None, checked.reason) for name, label in labels.items()]
+        return [*absent, Measure("test_baskets", later, "count", None, reason=checked.reason)]
     ours, theirs = (
         checked.table.row(by_predicate=(pl.col("task") == "product") & (pl.col("method") == method), named=True)
         for method in (OWN, BASELINE)
@@ -506,7 +508,29 @@ def measures(checked: Check | LeftOut) -> list[Measure]:
         Estimate(row["hit_rate"], row["hit_rate_low"], row["hit_rate_high"], row["customers"]) for row in (ours, theirs)
     )
     estimates = (*rates, checked.gains["product"][BASELINE])
-    return [measured(name, label, "share", own) for (name, label), own in zip(labels.items(), estimates, strict=True)]
+    rates_and_gain = zip(labels.items(), estimates, strict=True)
+    return [
+        *(measured(name, label, "share", own) for (name, label), own in rates_and_gain),
+        Measure("test_baskets", later, "count", checked.baskets),
+    ]
+
+
+def with_gains(checked: Check) -> pl.DataFrame:
+    """The scores with `gain`, `gain_low`, `gain_high`: our hit rate less that of each other method."""
+    rows = [
+        (task, method, gain.value, gain.low, gain.high)
+        for task, gains in checked.gains.items()
+        for method, gain in gains.items()
+        if gain is not None
+    ]
+    columns = {
+        "task": pl.String,
+        "method": pl.String,
+        "gain": pl.Float64,
+        "gain_low": pl.Float64,
+        "gain_high": pl.Float64,
+    }
+    return checked.table.join(pl.DataFrame(rows, columns, orient="row"), on=["task", "method"], how="left")
 
 
 def _ends(row: dict[str, Any], name: str) -> tuple[float, float] | None:

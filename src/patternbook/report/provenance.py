@@ -18,10 +18,10 @@ from patternbook.paths import RunPaths
 from patternbook.report.cells import Notebook, new_notebook, new_result, new_text
 from patternbook.report.claims import SUBJECTS
 from patternbook.report.images import pipe_table
+from patternbook.report.parameters import row
 from patternbook.report.variables import NOT_COMPUTED, anchor, number
 from patternbook.runs import git_state
 
-NAME = "00_provenance"
 HASH_DIGITS = 16
 MOST_NAMED = 2  # labels of what is left out for one reason; more are counted
 COMPUTED = [topic for topic in SUBJECTS if topic != "readout"]  # subjects that have findings where they were computed
@@ -61,8 +61,9 @@ def provenance(
             "tbl-parameters",
             "Every parameter of this run, defaults included.",
             ["Key", "Value"],
-            settings(params.model_dump(mode="json", by_alias=True)),
+            [[f"[{escaped(key)}]{{#{row(key)}}}", escaped(value)] for key, value in _all(params)],
             "ll",
+            markup=True,
         ),
     ]
     return new_notebook(cells)
@@ -74,7 +75,11 @@ def facts(params: Params, findings: Mapping[str, Finding]) -> list[list[str]]:
     for key, finding_id in (("data from", "eda.first_event"), ("data to", "eda.last_event")):
         if finding_id in findings and findings[finding_id].value is not None:
             about.append([key, str(findings[finding_id].value)])
-    return about + settings(params.model_dump(mode="json", by_alias=True))
+    return about + _all(params)
+
+
+def _all(params: Params) -> list[list[str]]:
+    return settings(params.model_dump(mode="json", by_alias=True))
 
 
 def _sources(paths: RunPaths, hashes: Mapping[Path, str], formats: Formats) -> Iterator[Any]:

@@ -28,7 +28,7 @@ from patternbook.report.claims import claims
 from patternbook.report.dictionary import NAME as DICTIONARY
 from patternbook.report.dictionary import dictionary
 from patternbook.report.pages import write_pages
-from patternbook.report.provenance import NAME as PROVENANCE
+from patternbook.report.parameters import PAGE as PROVENANCE
 from patternbook.report.provenance import facts, provenance
 from patternbook.report.publish import PACKED_PLOTLY, publish, write_library
 from patternbook.report.risks import DRIFT, risk_notebook
@@ -39,7 +39,7 @@ from patternbook.report.template import check_references, conditions, front_matt
 from patternbook.report.terms import NAME as GLOSSARY
 from patternbook.report.terms import glossary
 from patternbook.report.tracing import traced
-from patternbook.report.variables import Variables, nested, variables
+from patternbook.report.variables import Variables, at_home, nested, variables
 from patternbook.runs import State, baseline_of, description
 
 DOCUMENT = "executive"
@@ -121,14 +121,14 @@ def _prepare(params: Params, paths: RunPaths, project: Path, hashes: Mapping[Pat
     moved = since(params, now, baseline_of(params), headlines(template))
     if moved:
         made[CHANGES] = moved.notebook
-    answering = {name: traced(name, notebook, findings, formats) for name, notebook in executed.items()}
+    answering = {name: traced(name, notebook, findings, params, formats) for name, notebook in executed.items()}
     fonts = project / "reports" / "theme" / "fonts"
     published = publish({**answering, **made}, folder, fonts, formats)
     write_library(folder)
     write_exports(findings, tables, facts(params, findings), folder / EXPORTS)
 
     values = variables(params, findings, conditions(template)) | _reasons_of_cells(executed)
-    values |= {f"claim.{topic}": escaped(text) for topic, text in claims(findings, formats).items()}
+    values |= {f"claim.{topic}": text for topic, text in claims(findings, formats).items()}
     values |= advice(params, tables.get(ACTIONS), findings, formats)
     values |= moved.values if moved else {}
     cells = _available(executed) | {f"{name}.{label}" for name, book in made.items() for label in labelled(book)}
@@ -174,8 +174,9 @@ def _available(executed: Mapping[str, Notebook]) -> set[str]:
 def _reasons_of_cells(executed: Mapping[str, Notebook]) -> Variables:
     """What a cell that left its figure or table out says instead."""
     return {
-        f"reason.{name}.{label}": " ".join(
-            data_of(output)[MARKDOWN] for output in cell.outputs if MARKDOWN in data_of(output)
+        f"reason.{name}.{label}": at_home(
+            " ".join(data_of(output)[MARKDOWN] for output in cell.outputs if MARKDOWN in data_of(output)),
+            f"notebooks/{name}.html#{label}",
         )
         for name, book in executed.items()
         for label, cell in labelled(book).items()

@@ -16,7 +16,7 @@ from patternbook.markup import code, escaped
 from patternbook.params import Params
 from patternbook.report.cells import Notebook, new_notebook, new_text
 from patternbook.report.provenance import table_cell
-from patternbook.report.variables import Variables
+from patternbook.report.variables import Variables, at_home
 from patternbook.runs import State
 
 NAME = "00_changes"
@@ -54,9 +54,10 @@ def since(params: Params, now: State, baseline: State | None, headlines: Sequenc
         return None
     other = params.report.compare_with
     formats = Formats(params.currency.code, params.currency.locale)
+    text = _text(comparison, formats, ZoneInfo(params.report.time_zone))
     title = escaped(f"Compared with run {other}" if other else "Since the last run")
     return Since(
-        {"since.title": title, "since.text": _text(comparison, formats, ZoneInfo(params.report.time_zone))},
+        {"since.title": title, "since.text": at_home(text, f"notebooks/{NAME}.html#tbl-moved")},
         new_notebook([new_text(f"# {title}"), _table(comparison, formats)]),
     )
 

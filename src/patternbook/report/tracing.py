@@ -11,29 +11,42 @@ from collections.abc import Mapping
 
 from patternbook.findings import Finding
 from patternbook.formats import Formats
+from patternbook.params import Params
 from patternbook.report.cells import MARKDOWN, Notebook, code_cell, copy_of, data_of, markdown_output
-from patternbook.report.variables import linked, number
+from patternbook.report.parameters import flat, linked_parameter, spellings
+from patternbook.report.variables import LINK, at_home, linked, number
 
 ANSWER = "answer-"  # start of the label of a cell that answers in a sentence
-LINK = re.compile(r"\[(?:\\.|[^\]\\])*\]\((?:\\.|[^)\\])*\)(?:\{[^}]*\})?")
+PARAMETERS = "parameters"  # option of such a cell: the parameters that its sentence states
+BEFORE_A_WORD = r"(?= [a-z])"
 FEWEST_DIGITS = 4  # of a number that stands alone: shorter ones may well be another one
 
 
-def traced(name: str, notebook: Notebook, findings: Mapping[str, Finding], formats: Formats) -> Notebook:
+def traced(
+    name: str, notebook: Notebook, findings: Mapping[str, Finding], params: Params, formats: Formats
+) -> Notebook:
     """A copy of the executed notebook `name` whose answers show each finding as a link to the cell that computed it.
 
     A number counts as a finding where it is written just as that one is: with its interval; or alone with digits
     enough; or before the finding's label, as in `727 orders`. No other finding of the notebook may be written so (and
-    where the notebook has none that is, no other of the run).
+    where the notebook has none that is, no other of the run). A number that is a parameter leads to that one's row,
+    where the cell says under `parameters` which of them its sentence states.
     """
     own = {finding_id: finding for finding_id, finding in findings.items() if finding.notebook == name}
     links = _links(findings, formats) | _links(own, formats)
+    values = dict(flat(params))
     result = copy_of(notebook)
     for cell in result.cells:
         if cell.cell_type == "code" and (code_cell(cell).label or "").startswith(ANSWER):
-            home = f"notebooks/{name}.html#{code_cell(cell).label}"
+            answer = code_cell(cell)
+            stated = {
+                text: linked_parameter(params, key, text)
+                for key in answer.options.get(PARAMETERS, ())
+                for text in spellings(values.get(key), formats)
+            }
+            home = f"notebooks/{name}.html#{answer.label}"
             cell.outputs = [
-                markdown_output(_at_home(_traced(data_of(output)[MARKDOWN], links), home))
+                markdown_output(at_home(_stated(_traced(data_of(output)[MARKDOWN], links), stated), home))
                 if MARKDOWN in data_of(output)
                 else output
                 for output in cell.outputs
@@ -66,14 +79,20 @@ def _spellings(finding_id: str, finding: Finding, formats: Formats) -> dict[str,
     return spellings
 
 
-def _at_home(text: str, home: str) -> str:
-    """The text with a link to its cell, where it has numbers that are no links themselves."""
-    unlinked = LINK.sub("", text)
-    return f"{text.rstrip()} [computed here]({home}){{.trace}}" if re.search(r"\d", unlinked) else text
-
-
 def _traced(text: str, links: Mapping[str, str]) -> str:
     if not links:
         return text
     longest_first = "|".join(re.escape(written) for written in sorted(links, key=len, reverse=True))
     return re.sub(rf"(?<![\w.,$€£−-])(?:{longest_first})(?![\w%]|[.,]\d)", lambda match: links[match[0]], text)
+
+
+def _stated(text: str, links: Mapping[str, str]) -> str:
+    """The text with links for parameters; a whole number counts where a word follows, and none inside another link."""
+    if not links:
+        return text
+    longest_first = "|".join(
+        re.escape(written) + (BEFORE_A_WORD if written[-1].isdigit() else "")
+        for written in sorted(links, key=len, reverse=True)
+    )
+    alone = rf"(?<![\w.,$€£–−(-])(?:{longest_first})(?![\w%–]|[.,]\d)"
+    return re.sub(rf"{LINK.pattern}|{alone}", lambda match: links.get(match[0], match[0]), text)

@@ -5,6 +5,7 @@ Values are Markdown: Quarto parses `_variables.yml` so, and the Pandoc fallback 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +17,11 @@ from patternbook.formats import Formats
 from patternbook.markup import attribute, code, escaped
 from patternbook.params import Params
 from patternbook.paths import project_root
+from patternbook.report.parameters import HOME, parameter_variables
 
 CONFIDENCE = 0.95  # of every interval; see findings.Finding
-HOME = " · "  # between the parts of a title; report.js reads it
 NOT_COMPUTED = "This run did not compute it."
+LINK = re.compile(r'\[(?:\\.|[^\]\\])*\]\([^\s()]*(?: "[^"]*")?\)(?:\{[^}]*\})?')  # in Markdown
 
 Variables = dict[str, str]
 
@@ -29,7 +31,8 @@ def variables(params: Params, findings: Mapping[str, Finding], parts: Iterable[s
 
     For a finding `<id>` with a value there are `<id>` (the number, linked to the cell that computed it),
     `interval.<id>`, `n.<id>` and `kpi.<id>` (a card); for every finding `label.<id>`, for every absent one
-    `reason.<id>`. Beside them stand `params.<section>.<key>` and `run.<fact>`.
+    `reason.<id>`. Beside them stand `params.<section>.<key>`, linked to its row in the table of parameters, and
+    `run.<fact>`.
     """
     formats = Formats(params.currency.code, params.currency.locale)
     values: Variables = {}
@@ -40,8 +43,9 @@ def variables(params: Params, findings: Mapping[str, Finding], parts: Iterable[s
     for part in parts:
         if part not in values:
             absent = findings.get(part)
-            values[f"reason.{part}"] = escaped((absent and absent.reason) or NOT_COMPUTED)
-    values |= {f"params.{key}": text for key, text in _flat(params.model_dump(mode="json", by_alias=True), formats)}
+            reason = escaped((absent and absent.reason) or NOT_COMPUTED)
+            values[f"reason.{part}"] = at_home(reason, anchor(absent)) if absent else reason
+    values |= parameter_variables(params, formats)
     values |= {f"run.{key}": text for key, text in _run_facts(params, findings, formats).items()}
     return values
 
@@ -70,6 +74,16 @@ def number(finding: Finding, formats: Formats) -> tuple[str, str]:
 def anchor(finding: Finding) -> str:
     """Where the notebook's page shows the cell that computed a finding."""
     return f"notebooks/{finding.notebook}.html#{finding.cell}"
+
+
+def at_home(text: str, home: str) -> str:
+    """Markdown with a link to the cell `home` behind each paragraph that has numbers which are no links themselves."""
+    return "\n\n".join(
+        f"{paragraph.rstrip()} [computed here]({home}){{.trace}}"
+        if re.search(r"\d", LINK.sub("", paragraph))
+        else paragraph
+        for paragraph in text.split("\n\n")
+    )
 
 
 def _bounds(finding: Finding) -> tuple[float | None, float | None]:
@@ -127,27 +141,6 @@ def _change(finding_id: str, change: Finding, formats: Formats) -> str:
         return f"[no clear change on the period before: {shown}]{{.change .level}}"
     direction = "up" if size > 0 else "down" if size < 0 else "level"
     return f"[{shown} on the period before]{{.change .{direction}}}"
-
-
-def _flat(values: Mapping[str, Any], formats: Formats, prefix: str = "") -> Iterable[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, formats, f"{prefix}{key}.")
-        elif value is not None:
-            yield f"{prefix}{key}", escaped(plain(value, formats))
-
-
-def plain(value: Any, formats: Formats) -> str:
-    """A parameter as text."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return formats.count(value)
-    if isinstance(value, float):
-        return formats.value(value, "number")
-    if isinstance(value, list | tuple):
-        return ", ".join(plain(entry, formats) for entry in value)
-    return str(value)
 
 
 def _from_root(file: str) -> str:
