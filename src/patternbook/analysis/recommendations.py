@@ -9,7 +9,7 @@ the latest baskets of the training period; the baskets after it are looked at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -274,12 +274,14 @@ def _split(rows: Ints, test_share: float) -> tuple[Ints, Ints]:
     return rows[:at], rows[at:]
 
 
-def chosen_ranking(found: Baskets, rows: Ints, products: pl.DataFrame, test_share: float) -> dict[str, Ranking]:
+def chosen_ranking(
+    found: Baskets, rows: Ints, products: pl.DataFrame, test_share: float, discounts: Sequence[float] = DISCOUNTS
+) -> dict[str, Ranking]:
     """By task, what ranks best (NDCG) on the latest part of the baskets `rows`, taught by those before it."""
     before, after = _split(rows, test_share)
     sales = learn(found, before, products)
     chosen = dict.fromkeys(TASKS, MIDDLE)
-    choices = [Ranking(strength, discount) for discount in DISCOUNTS for strength in STRENGTHS]
+    choices = [Ranking(strength, discount) for discount in discounts for strength in STRENGTHS]
     for task, queries in _tasks(found, sales, before, after).items():
         methods = [partial(also_bought, ranking=choice) for choice in choices]
         scored = [_learned(sales, queries, method).scores[:, SCORES.index("ndcg")] for method in methods]
