@@ -3,13 +3,14 @@
 Product j ranks beside product i by (n_ij + κ p_j) / (n_i + κ) / p_j^α. The first part is the probability that a basket
 with i holds j, shrunk towards j's share p_j of all baskets: the posterior mean under a Dirichlet prior (MacKay & Peto
 1995, Natural Language Engineering 1, 289-307), so that what is seen seldom leaves the word to what is popular. The
-second discounts what is bought with everything (Deshpande & Karypis 2004, ACM TOIS 22, 143-177). κ and α are chosen on
-the latest baskets of the training period; the baskets after it are looked at once, for the scores.
+second discounts what is bought with everything (Deshpande & Karypis 2004, ACM TOIS 22, 143-177); for a customer it
+brings nothing on markets that were not looked at before (reports/benchmarks/recommendations.md), so α is 0 there. κ
+and α are chosen on the latest baskets of the training period; the baskets after it are looked at once, for the scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -31,7 +32,10 @@ Ints = npt.NDArray[np.int64]
 
 TOP = 10  # products that are shown, and looked at
 STRENGTHS = (1.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0)  # κ, to choose from: baskets that the prior is worth
-DISCOUNTS = (0.0, 0.2, 0.5)  # α, to choose from: 0 leaves popularity as it is, 1 takes all of it away
+DISCOUNTS = {  # α, to choose from by task: 0 leaves popularity as it is, 1 takes all of it away
+    "product": (0.0, 0.2, 0.5),
+    "customer": (0.0,),
+}
 MOST_QUERIES = 20_000  # of a task; more narrow the interval by less than a tenth of its width
 BLOCK = 4_000_000  # scores at a time: some 300 MB with all that sorting them needs
 LEAST_BASKETS = 2  # with a product, for it to be ranked: one basket shows no habit
@@ -275,14 +279,18 @@ def _split(rows: Ints, test_share: float) -> tuple[Ints, Ints]:
 
 
 def chosen_ranking(
-    found: Baskets, rows: Ints, products: pl.DataFrame, test_share: float, discounts: Sequence[float] = DISCOUNTS
+    found: Baskets,
+    rows: Ints,
+    products: pl.DataFrame,
+    test_share: float,
+    discounts: Mapping[str, Sequence[float]] = DISCOUNTS,
 ) -> dict[str, Ranking]:
     """By task, what ranks best (NDCG) on the latest part of the baskets `rows`, taught by those before it."""
     before, after = _split(rows, test_share)
     sales = learn(found, before, products)
     chosen = dict.fromkeys(TASKS, MIDDLE)
-    choices = [Ranking(strength, discount) for discount in discounts for strength in STRENGTHS]
     for task, queries in _tasks(found, sales, before, after).items():
+        choices = [Ranking(strength, discount) for discount in discounts[task] for strength in STRENGTHS]
         methods = [partial(also_bought, ranking=choice) for choice in choices]
         scored = [_learned(sales, queries, method).scores[:, SCORES.index("ndcg")] for method in methods]
         chosen[task] = choices[int(np.argmax([np.average(own, weights=queries.weight) for own in scored]))]
