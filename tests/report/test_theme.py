@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typst
 
 from patternbook import theme
 
@@ -46,3 +47,11 @@ def test_fonts_are_small_and_licensed() -> None:
     fonts = list((THEME / "fonts").iterdir())
     assert sum(font.stat().st_size for font in fonts) < 1_000_000
     assert sum("SIL OPEN FONT LICENSE" in font.read_text("utf-8") for font in fonts if font.suffix == ".txt") == 2
+
+
+@pytest.mark.parametrize("family", [theme.SANS, theme.SERIF])
+def test_a_letter_that_no_typeface_has_is_a_box_and_not_a_gap(family: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.typ"
+    page.write_text(f'#set text(font: "{family}")\n\U0010fffd', "utf-8")
+    drawn = typst.compile(str(page), format="svg", font_paths=[str(THEME / "fonts")])
+    assert drawn.count(b"<path") == 2, "the ground of the page, and the box"
