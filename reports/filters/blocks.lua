@@ -67,4 +67,15 @@ local function more(div)
   return blocks
 end
 
-return { { Div = function(div) return callout(div) or tabset(div) or more(div) end } }
+-- Sentences that a run may lack, as one paragraph of those that it has.
+local function joined(div)
+  if not div.classes:includes("joined") then return nil end
+  local text = pandoc.Inlines({})
+  for _, block in ipairs(div.content) do
+    if #text > 0 then text:insert(pandoc.Space()) end
+    text:extend(block.content)
+  end
+  return #text > 0 and pandoc.Para(text) or pandoc.Blocks({})
+end
+
+return { { Div = function(div) return callout(div) or tabset(div) or more(div) or joined(div) end } }

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from patternbook import theme
 from patternbook.charts import drawing
-from patternbook.report.paper import TAG, on_paper
+from patternbook.report.paper import OTHER, TAG, on_paper
 
 
 def spec(figure: go.Figure) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def test_bars_take_less_paper_and_say_the_same() -> None:
 def test_the_plot_keeps_the_room_that_its_heading_leaves() -> None:
     figure = drawing.finished(go.Figure(go.Scatter(y=[1, 2])), "Short", "Below", height=300, alt="A line.")
     layout = on_paper(spec(figure))["layout"]
-    assert layout["height"] - layout["margin"]["t"] - layout["margin"]["b"] == round(300 * 0.74)
+    assert layout["height"] - layout["margin"]["t"] - layout["margin"]["b"] == round(300 * OTHER)
     assert layout["title"]["text"] == figure.layout.title.text
 
 

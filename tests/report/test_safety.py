@@ -47,7 +47,7 @@ ORGANISATION = f"[Org](javascript:alert(7)) </style> {LONG}"
 CONFIDENTIALITY = "{{< var x >}} <img src=x onerror=alert(8)>"
 BRAND = 'brand"; DROP TABLE x; -- <b>'
 FILE = "&lt; `x` $y$ [a](b) #c " + "ü" * 110 + "..csv"  # 248 bytes; a file's name may have 255
-MARGIN = 25 / 25.4 * 72  # points
+MARGIN = 24 / 25.4 * 72  # points
 
 
 class Run(NamedTuple):

@@ -69,7 +69,7 @@ def test_the_digit_test_can_fail() -> None:
 
 def test_template_holds_no_code_and_only_agreed_constructs() -> None:
     fences = set(re.findall(r"^:{3,} *\{([^}]*)\}", TEMPLATE, flags=re.MULTILINE))
-    agreed = r"\.callout-(note|tip|warning|important)|\.panel-tabset|\.kpis|\.reading"
+    agreed = r"\.callout-(note|tip|warning|important)|\.panel-tabset|\.kpis|\.reading|\.lead|\.joined"
     agreed += r'|\.more title="[^"]+"'
     agreed += r"|\.content-visible (when|unless)-(meta|format)=\S+"
     assert not [fence for fence in fences if not re.fullmatch(agreed, fence)]

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-TITLE_LENGTH, SUBTITLE_LENGTH = 84, 124  # characters that fit on a line of paper
+TITLE_LENGTH, SUBTITLE_LENGTH = 96, 136  # characters that fit on a line of paper
 TITLE_BREAK = "</b><br><b>"
 LABEL_BREAK = "</b><br>"  # between a bar's label and its text; see charts.drawing.labelled_bars
 HEAD_LINE = 22  # pixels of a line of the heading; see charts.drawing.finished
-LABELLED, PANELS, OTHER = 0.6, 0.88, 0.74  # of the height on screen: rows whose label takes one line, panels, others
+LABELLED, PANELS, OTHER = 0.45, 0.88, 0.64  # of the height on screen: rows whose label takes one line, panels, others
 LEAST = 90  # pixels, which no plot goes below
-NO_AXIS = 10  # pixels below a plot without an axis there
+BOTTOM, NO_AXIS = 22, 8  # pixels below a plot, and below one without an axis there; Plotly adds what ticks need
 SUBTITLE = re.compile(r'<br>(?P<style><span style="font-size:[^>]*>)(?P<line>.*?)</span>(?=<br>|$)')
 TAG = re.compile(r"<[^>]*>")
 
@@ -32,9 +32,10 @@ def on_paper(figure: FigureJson) -> dict[str, Any]:
     plot = height - margin["t"] - margin.get("b", 0)
     share = LABELLED if labelled else PANELS if "yaxis2" in layout else OTHER
     lower = max(round(plot * share), min(plot, LEAST))
-    bottom = margin.get("b", 0)
-    if labelled and layout.get("xaxis", {}).get("visible") is False:
-        margin["b"] = min(bottom, NO_AXIS)
+    has_axis = layout.get("xaxis", {}).get("visible") is not False
+    margin["b"] = min(margin.get("b", 0), BOTTOM if has_axis else NO_AXIS)
+    margin["l"] = 0  # flush with the text
+    layout["title"].setdefault("pad", {})["l"] = 0
     for entry in labelled:
         entry["text"] = entry["text"].replace(LABEL_BREAK, "</b>  ", 1)
     if heading:

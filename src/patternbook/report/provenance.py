@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,15 @@ def provenance(
         *_left_out(findings),
         table_cell(
             "tbl-settings",
-            "What the parameter file says. Every other key has its default.",
+            "What the parameter file says; every other key has its default",
             ["Key", "Value"],
             settings(params.model_dump(mode="json", by_alias=True, exclude_defaults=True)),
             "ll",
         ),
-        table_cell("tbl-versions", "The software that computed this run.", ["Part", "Version"], _versions(), "ll"),
+        table_cell("tbl-versions", "The software that computed this run", 2 * ["Part", "Version"], _versions(), "llll"),
         table_cell(
             "tbl-numbers",
-            "Every number of this run. The identifier is the same in every run.",
+            "Every number of this run; the identifier is the same in every run",
             ["Finding", "Value", "95% interval", "n", "Kind", "Computed in"],
             [_row(name, finding, formats) for name, finding in sorted(findings.items()) if finding.value is not None],
             "lrrrll",
@@ -59,7 +60,7 @@ def provenance(
         ),
         table_cell(
             "tbl-parameters",
-            "Every parameter of this run, defaults included.",
+            "Every parameter of this run, defaults included",
             ["Key", "Value"],
             [[f"[{escaped(key)}]{{#{row(key)}}}", escaped(value)] for key, value in _all(params)],
             "ll",
@@ -91,9 +92,9 @@ def _sources(paths: RunPaths, hashes: Mapping[Path, str], formats: Formats) -> I
     by_name = {file.name: digest[:HASH_DIGITS] for file, digest in hashes.items()}
     shown = [by_name.get(file["file"], "") for file in files]
     if not any(shown):
-        yield table_cell("tbl-sources", "The files that went in.", ["File", "Size", "Rows"], rows, "lrr")
+        yield table_cell("tbl-sources", "The files that went in", ["File", "Size", "Rows"], rows, "lrr")
         return
-    caption = "The files that went in, with the first digits of their SHA-256."
+    caption = "The files that went in, with the first digits of their SHA-256"
     rows = [[*row, digest] for row, digest in zip(rows, shown, strict=True)]
     yield table_cell("tbl-sources", caption, ["File", "Size", "Rows", "SHA-256"], rows, "lrrl")
 
@@ -115,7 +116,7 @@ def _left_out(findings: Mapping[str, Finding]) -> Iterator[Any]:
     ]
     if rows:
         header = ["Subject", "Left out", "Why"]
-        yield table_cell("tbl-left-out", "What this run leaves out, and why.", header, rows, "lll")
+        yield table_cell("tbl-left-out", "What this run leaves out, and why", header, rows, "lll")
 
 
 def _named(labels: Sequence[str]) -> str:
@@ -150,11 +151,14 @@ def settings(values: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
 
 
 def _versions() -> list[list[str]]:
+    """Two parts and their versions a row."""
     git = git_state()
     commit = f"{git['commit'][:12]}{' with uncommitted changes' if git['dirty'] else ''}" if git["commit"] else "—"
     system = f"{platform.system()} on {platform.machine()}"
     rows = [["patternbook", __version__], ["Commit", commit], ["Python", platform.python_version()], ["System", system]]
-    return rows + [[package, metadata.version(package)] for package in PACKAGES]
+    rows += [[package, metadata.version(package)] for package in PACKAGES]
+    half = -(-len(rows) // 2)
+    return [left + right for left, right in zip_longest(rows[:half], rows[half:], fillvalue=["", ""])]
 
 
 def _row(finding_id: str, finding: Finding, formats: Formats) -> list[str]:

@@ -54,7 +54,7 @@ def risk_notebook(
     if not rows:
         return None
     header = ["Risk", "What this run shows", "What to do about it"]
-    table = table_cell("tbl-risks", "What may go wrong.", header, rows, "lll", markup=True, widths=[24, 40, 36])
+    table = table_cell("tbl-risks", "Risks that this run gives reason to name", header, rows, "lll", markup=True, widths=[24, 40, 36])
     return new_notebook([new_text("# Risks\n\nWhat may go wrong, and the finding that each risk rests on."), table])
 
 

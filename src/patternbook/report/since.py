@@ -105,7 +105,7 @@ def _table(comparison: Comparison, formats: Formats) -> Any:
         for move in moves[:MOST_ROWS]
     ]
     more = len(moves) - len(rows)
-    caption = "What moved, with 95% intervals." + (f" {formats.count(more)} more moved." if more else "")
+    caption = "What moved, with 95% intervals" + (f"; {formats.count(more)} more moved" if more else "")
     return table_cell("tbl-moved", caption, ["Finding", "Before", "Now", "Change", "Verdict"], rows, "lrrrl")
 
 

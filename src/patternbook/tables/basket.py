@@ -13,7 +13,7 @@ from patternbook.analysis.recommendations import TASKS, TOP, Check
 from patternbook.formats import Formats
 from patternbook.tables import Column, table
 
-ROWS = 10
+ROWS, OFFERS = 10, 7  # rows of pairs, of bundles
 
 
 def pairs(found: Pairs, names: pl.DataFrame, formats: Formats) -> GT:
@@ -58,7 +58,7 @@ def bundles(found: pl.DataFrame, names: pl.DataFrame, offer: Offer, formats: For
         "assumptions as they are; those of margins hold for all bundles at once, the best included. Bears: the "
         "discount at which nothing is left."
     )
-    return table("basket-bundles", offers.named(found.head(ROWS), names), columns, formats, note)
+    return table("basket-bundles", offers.named(found.head(OFFERS), names), columns, formats, note)
 
 
 def brands(found: pl.DataFrame, formats: Formats) -> GT:

@@ -21,10 +21,9 @@ def roadmap(planned: pl.DataFrame, weeks: Mapping[str, int], formats: Formats) -
         "people": Column("People", "count"),
         "days": Column("Days", "count"),
         "finds": Column("Finds", "share"),
-        "decides": Column("Known on"),
         "rolls_out": Column("Roll-out"),
     }
-    dated = planned.with_columns(_dated(planned[name], formats) for name in ("begins", "decides", "rolls_out"))
+    dated = planned.with_columns(_dated(planned[name], formats) for name in ("begins", "rolls_out"))
     took = ", ".join(f"{effort} {formats.count(count)}" for effort, count in weeks.items())
     start = formats.date(planned["starts"][0])
     note = (

@@ -53,11 +53,11 @@ def decisions(frame: pl.DataFrame, formats: Formats) -> GT:
         "action": Column("Action"),
         "audience": Column("Audience", "count"),
         "decision": Column("Decision"),
-        "effect": Column("Effect assumed", "share", ("effect_low", "effect_high")),
+        "profit": Column("Profit, first year", "currency", ("profit_low", "profit_high")),
         "effort": Column("Effort"),
         "first_step": Column("First step"),
     }
-    note = "Effect assumed: of what the audience spends anyway; likely, and the ends of what is thought possible."
+    note = "Profit: median of what was simulated under the assumed effects, if rolled out at once, and 95% of it."
     return table("roi-decisions", _by_priority(frame), columns, formats, note)
 
 
