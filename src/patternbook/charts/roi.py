@@ -36,7 +36,7 @@ def actions(table: pl.DataFrame, draws: int, formats: Formats) -> go.Figure:
     return drawing.finished(
         figure,
         f"{best['action']}: {formats.money(best['profit'])} in the first year",
-        f"Median net profit of the first year, rolled out at once; whiskers hold 95% of what was simulated; {marks}; "
+        f"Median net profit of the first year if rolled out at once, with 95% of what was simulated; {marks}; "
         f"n = {formats.count(draws)} draws",
         height=drawing.LABELLED_ROW * len(labels),
         alt=f"Bar chart of net profit by action. {drawing.listed(labels, texts)}",

@@ -103,8 +103,8 @@ def programme(frame: pl.DataFrame, formats: Formats) -> GT:
     }
     note = (
         "The tenth, fiftieth and ninetieth of a hundred simulated outcomes. What is tested first counts with the "
-        "cost and delay of its test, and further only where the test lets it go on. In brackets: what the data leave "
-        f"open of it (95%), the assumptions as they are. A dash: not within {MONTHS} months."
+        "cost and delay of its test, and on only where the test allows. In brackets: what the data leave open (95%), "
+        f"the assumptions as they are. A dash: not within {MONTHS} months."
     )
     return table("roi-programme", shown, columns, formats, note)
 
