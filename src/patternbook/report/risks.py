@@ -54,7 +54,8 @@ def risk_notebook(
     if not rows:
         return None
     header = ["Risk", "What this run shows", "What to do about it"]
-    table = table_cell("tbl-risks", "Risks that this run gives reason to name", header, rows, "lll", markup=True, widths=[24, 40, 36])
+    caption = "Risks that this run gives reason to name"
+    table = table_cell("tbl-risks", caption, header, rows, "lll", markup=True, widths=[24, 40, 36])
     return new_notebook([new_text("# Risks\n\nWhat may go wrong, and the finding that each risk rests on."), table])
 
 

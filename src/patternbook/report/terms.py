@@ -17,7 +17,5 @@ NOT_READ = re.compile(r"<script.*?</script>|<[^>]*>|\]\([^)]*\)|\{[^}]*\}", re.D
 def glossary(text: str) -> Notebook:
     """A notebook with the table `tbl-glossary`: the terms that the report's Markdown uses, and what they mean."""
     rows = [[escaped(term.name), escaped(term.meaning)] for term in used_in(NOT_READ.sub(" ", text))]
-    table = table_cell(
-        LABEL, "The terms of this report", ["Term", "Meaning"], rows, "ll", markup=True, widths=[22, 78]
-    )
+    table = table_cell(LABEL, "The terms of this report", ["Term", "Meaning"], rows, "ll", markup=True, widths=[22, 78])
     return new_notebook([new_text("# Glossary\n\nWhat the terms of this report mean."), table])
