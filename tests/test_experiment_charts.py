@@ -27,7 +27,7 @@ import test_readout
 import test_roi
 import test_trials
 
-US, IN = Formats("USD", "en_US"), Formats("INR", "en_IN")
+US, IN, JP = Formats("USD", "en_US"), Formats("INR", "en_IN"), Formats("JPY", "en_US")
 PLANNED = test_trials.PLANNED
 RATES = trials.rates(PLANNED, 300)
 TRIED = trials.simulate(PLANNED, 300, 0)
@@ -123,6 +123,22 @@ def test_an_effect_is_coloured_only_where_it_is_clear() -> None:
 
 def test_a_rule_that_errs_too_often_is_red() -> None:
     assert experiments.errors(RATES, 0.05, US).data[0].marker.color[1] == theme.RED
+
+
+def test_charts_are_written_in_lakh_and_crore_and_in_yen_without_decimals() -> None:
+    rich = money.simulate({"win_back": replace(test_roi.case(), audience=test_roi.people(a_day=90_000))}, 200)
+    table = by_action(rich)
+    assert re.search(r"₹\d\d?,\d\d,\d\d,\d{3}", roi.actions(table, 200, IN).layout.meta["alt"])
+    assert any("Cr" in text for text in roi.running(rich.running, 200, IN).layout.yaxis.ticktext)
+    yen = DRAWN["actions"](JP).layout.meta["alt"]
+    assert "¥" in yen
+    assert not re.search(r"¥[\d,]+\.\d", yen)
+    assert (
+        "¥0.50"
+        not in roi_tables.assumptions(
+            money.assumptions([test_roi.act((0, 0.1, 0.2))], {}, test_roi.TERMS, ("a", "b"), JP), JP
+        ).as_raw_html()
+    )
 
 
 def test_tables_are_written_in_lakh_and_crore() -> None:

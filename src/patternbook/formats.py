@@ -38,6 +38,11 @@ class Formats:
                 f"key 'currency.locale': {self.locale!r} is not a locale; write one such as en_US or de_DE"
             ) from None
 
+    @property
+    def decimals(self) -> int:
+        """Decimals of an amount in the run's currency: 2, but none for JPY."""
+        return int(numbers.get_currency_precision(self.currency))
+
     def value(self, value: Any, unit: str, interval: tuple[float | None, float | None] | None = None) -> str:
         """`value` in its unit, such as `60.6% (60.1%–61.1%)` with an interval; `—` where there is no value.
 
@@ -152,7 +157,7 @@ class Formats:
         )
 
     def _currency(self, value: Any, decimals: int | None) -> str:
-        minor = numbers.get_currency_precision(self.currency)
+        minor = self.decimals
         if decimals is None:
             decimals = minor if abs(value) < 1000 else 0
         decimals = minor if decimals > 0 else 0  # $12.35 or $12, never $12.3

@@ -36,9 +36,9 @@ RESERVED_RUNS = ("latest", "benchmarks", "theme", "filters", "fonts")
 
 
 class Section(BaseModel):
-    """A part of the parameter file. Unknown keys are errors, values cannot change."""
+    """A part of the parameter file. Unknown keys are errors, numbers are finite, values cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _known_zone(name: str) -> str:
@@ -666,12 +666,22 @@ class Experiments(Section):
             raise ValueError(f"shortest_days ({self.shortest_days}) is more than longest_days ({self.longest_days})")
         return self
 
+    @model_validator(mode="after")
+    def _finds_more_than_it_errs(self) -> Experiments:
+        if self.alpha >= self.power:
+            raise ValueError(
+                f"alpha ({self.alpha}) is not below power ({self.power}), so an effect would be found no more often "
+                "than where there is none; write for example alpha 0.05 and power 0.8"
+            )
+        return self
+
 
 class Effect(Section):
     """How much more the audience buys when contacted, as a share of what it buys anyway: 0.1 is a tenth more.
 
     `low` and `high` are the ends of what is thought possible (low may be below zero: contact can do harm), `likely`
-    the most likely value.
+    the most likely value. That is zero or more: what is thought to do harm is no action to plan for. No effect is
+    more than one, twice what is bought anyway; a larger one is a new offer, not more of what people do.
     """
 
     low: float = Field(ge=-1, le=1)
@@ -852,6 +862,16 @@ class Params(Section):
     def _run_is_free(self) -> Params:
         if self.run in RESERVED_RUNS:
             raise ValueError(f"run may not be called {self.run!r}: that folder of reports/ is taken")
+        return self
+
+    @model_validator(mode="after")
+    def _segment_exists(self) -> Params:
+        names = [rule.name for rule in self.segmentation.rules]
+        if "segment" in self.roi.model_fields_set and self.roi.segment not in names:
+            raise ValueError(
+                f"key 'roi.segment': no segment is called {self.roi.segment!r}; "
+                f"segmentation.rules has {', '.join(names)}"
+            )
         return self
 
     @property

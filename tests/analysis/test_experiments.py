@@ -14,6 +14,7 @@ from statsmodels.stats.proportion import power_proportions_2indep, proportion_ef
 from patternbook.analysis import experiments
 from patternbook.analysis.experiments import Design, Variance
 from patternbook.errors import UserError
+from patternbook.params import params_from
 
 PLAIN = Design()
 shares = st.floats(0.01, 0.6)
@@ -153,3 +154,30 @@ def test_impossible_plans_are_refused(baseline: float, effect: float, words: str
 def test_error_rates_outside_0_and_1_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(UserError, match="not between 0 and 1"):
         Design(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("alpha", "power"), [(0.3, 0.3), (0.5, 0.2)])
+def test_a_test_that_errs_as_often_as_it_finds_is_refused(alpha: float, power: float) -> None:
+    with pytest.raises(UserError, match=r"experiments\.alpha.*experiments\.power"):
+        Design(alpha, power)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"alpha": 0}, r"experiments\.alpha.*greater than 0"),
+        ({"alpha": 1}, r"experiments\.alpha.*less than 1"),
+        ({"power": 0}, r"experiments\.power.*greater than 0"),
+        ({"power": 1.2}, r"experiments\.power.*less than 1"),
+        ({"alpha": 0.4, "power": 0.3}, r"'experiments'.*alpha \(0\.4\) is not below power \(0\.3\)"),
+        ({"alpha": math.nan}, r"experiments\.alpha.*finite"),
+        ({"cost": -5}, r"experiments\.cost.*greater than or equal to 0"),
+        ({"treated_share": 1}, r"experiments\.treated_share.*less than 1"),
+        ({"correction": "sidak"}, r"experiments\.correction.*'holm'"),
+    ],
+)
+def test_a_parameter_file_that_plans_nothing_is_refused_in_one_line(values: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=words) as raised:
+        params_from({"run": "x", "source": {"kind": "simulated"}, "experiments": values}, "p.yaml")
+    assert str(raised.value).startswith("p.yaml: ")
+    assert "\n" not in str(raised.value)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from scipy.stats import norm
 
-from patternbook.analysis import audiences, roi, segmentation
+from patternbook.analysis import audiences, roi, segmentation, trials
 from patternbook.analysis.audiences import Audience, Log, Offers, Rule, Scores
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.measure import LeftOut
@@ -676,10 +676,61 @@ def test_actions_left_out_for_one_reason_are_named_together() -> None:
 
 def test_an_unknown_segment_is_named() -> None:
     with pytest.raises(UserError, match=r"roi\.segment.*'Nobody'.*Champions"):
-        audiences.rules_of(log(), "Nobody", RULES, 50, 28, OFFERS, None)
+        given_roi(segment="Nobody")
+    shop = log()
+    rule = audiences.rules_of(shop, "Nobody", RULES, 50, 28, OFFERS, None)["win_back"]
+    left_out = audiences.audience("win_back", rule, shop, 28, 10)
+    assert isinstance(left_out, LeftOut)
+    assert "'Nobody'" in left_out.reason
 
 
-# Parameters --------------------------------------------------------------------------------------------------------
+def test_a_segment_without_customers_has_no_audience() -> None:
+    shop = log()
+    empty = [*RULES, RULES[-1]._replace(name="Ghosts")]  # all customers are in an earlier one
+    rule = audiences.rules_of(shop, "Ghosts", empty, 50, 28, OFFERS, None)["win_back"]
+    assert isinstance(now := rule.members(shop.period.last), pl.DataFrame)
+    assert now.is_empty()
+    left_out = audiences.audience("win_back", rule, shop, 28, 10)
+    assert left_out == LeftOut("Fewer than 10 customers are in its audience.")
+    assert isinstance(trials.plan(LeftOut("x"), Design(), 14, 182), LeftOut)
+
+
+@pytest.mark.parametrize(
+    ("bought", "words"), [(False, "fewer than 5 bought within 28 days"), (True, "All of those")], ids=["0", "1"]
+)
+def test_a_baseline_of_nobody_or_everybody_is_left_out(bought: bool, words: str) -> None:
+    shop = log()
+    who = shop.visits.select("customer_id").unique().sort("customer_id")
+    days = [shop.period.last - timedelta(days=number) for number in range(200)]
+    buying = who.join(pl.DataFrame({"day": days if bought else days[150:]}), how="cross").with_columns(
+        ordered_at=pl.col("day").cast(pl.Datetime), units=1, revenue=10.0
+    )
+    everybody = Rule("all", lambda day: who)
+    found = audiences.audience("onboarding", everybody, replace(shop, orders=buying), 28, 10)
+    assert isinstance(found, LeftOut)
+    assert words in found.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"contact_cost": -1}, r"roi\.actions\.win_back\.contact_cost.*greater than or equal to 0"),
+        ({"setup_cost": -0.01}, r"roi\.actions\.win_back\.setup_cost.*greater than or equal to 0"),
+        ({"contact_cost": math.inf}, r"contact_cost.*finite"),
+        ({"discount": 1.2}, r"roi\.actions\.win_back\.discount.*less than or equal to 1"),
+        ({"effect": {"low": -1.1, "likely": 0, "high": 0, "source": "x"}}, r"effect\.low.*equal to -1"),
+    ],
+)
+def test_costs_that_are_none_are_refused(changed: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        given_roi(actions={"win_back": changed})
+
+
+def test_an_action_that_costs_nothing_has_no_roi_in_its_row() -> None:
+    free = case(contact_cost=0.0, discount=0.0, setup_cost=0.0)
+    each = roi.simulate({"win_back": free}, 200)
+    row = roi.by_action(each, {"win_back": roi.test_first(free, TESTING)}).row(0, named=True)
+    assert (row["cost"], row["roi"], row["break_even"]) == (0, None, 0)
 
 
 def given_roi(**values: object) -> object:

@@ -160,4 +160,8 @@ def test_nobody_to_test_with_leaves_the_plan_out() -> None:
     assert isinstance(trials.plan(Case(act((0, 0.1, 0.2)), nobody, TERMS), Design(), 14, 182), LeftOut)
     none = trials.plan(Case(act((0, 0, 0.2)), people(), TERMS), Design(), 14, 182)
     assert isinstance(none, LeftOut)
+    assert "is none" in none.reason
+    beyond = trials.plan(Case(act((0, 0.9, 1)), people(share=0.6), TERMS), Design(), 14, 182)
+    assert isinstance(beyond, LeftOut)
+    assert "more than everybody" in beyond.reason
     assert all(one.reason == none.reason for one in trials.measures(none, None, {}))

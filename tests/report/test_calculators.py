@@ -176,6 +176,15 @@ def test_every_field_has_a_label_and_a_unit_and_takes_the_keyboard(page: Page) -
         ("power", {"alpha": 0}, "False positives"),
         ("power", {"power": 100}, "Power"),
         ("power", {"alpha": 30, "power": 20}, "False positives"),
+        ("power", {"effect": 101}, "Effect"),
+        ("power", {"alpha": 100}, "False positives"),
+        ("power", {"treated": 0}, "People who are contacted"),
+        ("power", {"arms": 1}, "Arms"),
+        ("power", {"baseline": "e"}, "Share that buys"),
+        ("roi", {"contact_cost": -1}, "Cost of a contact"),
+        ("roi", {"setup_cost": -1}, "Set-up"),
+        ("roi", {"effect": -101}, "Effect"),
+        ("roi", {"effect": 101}, "Effect"),
         ("roi", {"contacts": 0}, "Contacts"),
         ("roi", {"margin": 120}, "Margin"),
         ("roi", {"spend": ""}, "Spend"),
@@ -189,3 +198,46 @@ def test_impossible_input_is_named_and_nothing_is_shown(
     assert all(math.isnan(value) for value in found.values())
     assert words in page.inner_text(f"#{name}-calculator [role=status]")
     assert page.inner_text(f"#{name}-calculator output >> nth=0") == "—"
+
+
+def test_what_has_no_number_is_said_and_the_rest_is_shown(page: Page) -> None:
+    page.reload()
+    status = "[role=status]"
+    found = results(page, "roi", {"contact_cost": 0, "setup_cost": 0, "discount": 0})
+    assert math.isnan(found["roi"])
+    assert found["profit"] > 0
+    assert page.inner_text(f"#roi-calculator {status}") == "It costs nothing, so there is no ROI."
+    found = results(page, "roi", {"contact_cost": 1, "discount": 80, "redemption": 100})
+    assert math.isnan(found["break_even"])
+    assert "no effect breaks even" in page.inner_text(f"#roi-calculator {status}")
+    found = results(page, "power", {"stock": 2, "a_day": 0})
+    assert math.isnan(found["days"])
+    assert math.isnan(found["detectable"])
+    assert "never come" in page.inner_text(f"#power-calculator {status}")
+    results(page, "power", {"stock": 100_000})
+    assert page.inner_text(f"#power-calculator {status}") == ""
+
+
+@pytest.mark.parametrize(
+    ("formats", "spend", "revenue"),
+    [
+        (Formats("INR", "hi_IN"), "1234567.89", "₹6,17,28,394.50"),
+        (Formats("JPY", "ja_JP"), "1234568", "￥61,728,400"),
+    ],
+    ids=["INR in lakh and crore", "JPY without decimals"],
+)
+def test_amounts_have_the_grouping_and_decimals_of_their_currency(
+    page: Page, tmp_path: Path, formats: Formats, spend: str, revenue: str
+) -> None:
+    block = calculators.first_year(Case(ACTION, audience(1234567.89), TERMS), formats)
+    shown = "\n".join(line for line in block.splitlines() if not line.startswith("```"))
+    file = tmp_path / "page.html"
+    file.write_text(f'<!DOCTYPE html><meta charset="utf-8"><body>{shown}</body>', "utf-8")
+    browser = page.context.browser
+    assert browser is not None
+    money = browser.new_page(offline=True)
+    money.goto(file.as_uri())
+    assert money.input_value("#roi-calculator-spend") == spend
+    results(money, "roi", {"contacts": 1000, "effect": 5})
+    assert money.inner_text("#roi-calculator output[name=revenue]") == revenue
+    money.close()

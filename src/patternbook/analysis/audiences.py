@@ -26,7 +26,6 @@ from patternbook.analysis.intervals import Estimate, Floats
 from patternbook.analysis.likelihood import NotIdentified
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.period import Period
-from patternbook.errors import UserError
 
 WEEK = 7
 WINDOWS = 3  # at most; older ones say less of today
@@ -217,15 +216,12 @@ def rules_of(
     """The rule of each action that these data can follow.
 
     What is offered is what notebook 05 found in all data; to whom one would have offered it earlier goes by what they
-    had bought by then. Raises UserError where no segment has the name that is asked for.
+    had bought by then.
     """
-    if segment not in [rule.name for rule in segments]:
-        raise UserError(
-            f"key 'roi.segment': no segment is called {segment!r}; segmentation.rules has "
-            f"{', '.join(rule.name for rule in segments)}"
-        )
 
     def in_segment(day: date) -> pl.DataFrame | LeftOut:
+        if segment not in [rule.name for rule in segments]:
+            return LeftOut(f"`segmentation.rules` has no segment called {segment!r}; `roi.segment` may name another.")
         until = Period(log.period.first, day)
         bought = segmentation.buyers(log.orders.filter(pl.col("day") <= day), until, log.time_zone)
         found = segmentation.assign(bought, segments, minimum_buyers)

@@ -108,14 +108,22 @@ def plan(case: Case | LeftOut, design: Design, shortest: int, longest: int) -> P
         return case
     needed = roi.needed(case, design)
     if needed is None:
-        return LeftOut(
-            f"The likely effect of {case.action.label!r} is none, or more than its audience allows: there is "
-            "nothing to plan for."
-        )
+        return LeftOut(_nothing_to_find(case))
     control, enrolment = roi.feasible(case, design, shortest, longest)
     if enrolment is None:
         return LeftOut(f"Nobody comes into the audience of {case.action.label!r}, so there is no experiment.")
     return Plan(case, design, needed, control, enrolment, longest)
+
+
+def _nothing_to_find(case: Case) -> str:
+    """Why there is no effect to look for."""
+    action = case.action
+    if action.likely == 0:
+        return f"The likely effect of {action.label!r} is none (`roi.actions`): there is nothing to find."
+    return (
+        f"The likely effect of {action.label!r} (`roi.actions`) is more than its audience allows: with it more than "
+        "everybody would buy, so there is nothing to plan for."
+    )
 
 
 class Stop(NamedTuple):

@@ -70,7 +70,7 @@ def first_year(case: Case, formats: Formats) -> str:
     action, money = case.action, formats.currency
     inputs = [
         Input("contacts", "Contacts in the year", "people", round(case.yearly_contacts), 1, whole=True),
-        Input("spend", "Spend of a person without contact", money, round(case.audience.spend, 2)),
+        Input("spend", "Spend of a person without contact", money, round(case.audience.spend, formats.decimals)),
         Input("effect", "Effect, of that spend", "%", action.mean_effect, -100, 100),
         Input("margin", "Margin, of revenue", "%", case.terms.margin, 0, 100),
         Input("discount", "Discount, of an order", "%", action.discount, 0, 100),

@@ -25,5 +25,8 @@ patternbook.calculator("power-calculator", (v, form) => {
     const middle = (low + high) / 2;
     if (size(middle) > have) low = middle; else high = middle;
   }
-  return { control: people(control), people: all, days: enrolment + v.horizon, detectable: found ? high / v.baseline : NaN };
+  const none = [];
+  if (Number.isNaN(enrolment)) none.push("So many people never come.");
+  if (!found) none.push("The people of the weeks at hand find no effect that is possible.");
+  return { note: none.join(" "), control: people(control), people: all, days: enrolment + v.horizon, detectable: found ? high / v.baseline : NaN };
 });

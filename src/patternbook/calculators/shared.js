@@ -37,7 +37,8 @@ const patternbook = {
     return high;
   },
 
-  // Run `calculate(values, form)` on every change; it returns results by name, or throws a RangeError that says what is wrong.
+  // Run `calculate(values, form)` on every change; it returns results by name, with a `note` on those that are none, or
+  // throws a RangeError that says what is wrong.
   calculator(id, calculate) {
     const form = document.getElementById(id);
     const write = {
@@ -54,6 +55,7 @@ const patternbook = {
           values[input.name] = input.valueAsNumber / (input.dataset.percent ? 100 : 1);
         }
         results = calculate(values, form);
+        message = results.note;
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         message = error.message;
