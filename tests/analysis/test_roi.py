@@ -665,13 +665,24 @@ def test_parts_that_the_data_do_not_allow_say_why() -> None:
     assert all(isinstance(one, LeftOut) and one.reason.endswith(".") for one in reasons)
 
 
+def test_an_action_left_out_leaves_its_finding_with_the_reason() -> None:
+    """From there the report's list of what was left out takes it; the sentence stands in the chapter on money."""
+    cases = {"win_back": case(), "bundle": LeftOut("Nobody buys two.")}
+    each = roi.simulate({"win_back": case()}, 200)
+    found = {one.name: one for one in roi.action_measures(each, cases)}
+    assert found["profit_bundle"].value is None
+    assert found["profit_bundle"].reason == "Nobody buys two."
+    assert found["profit_win_back"].reason is None
+    assert roi.left_out(cases, {}) == f"Left out: {roi.LABELS['bundle']}. Nobody buys two."
+    assert roi.left_out({"win_back": case()}, {}) == "No action is left out."
+
+
 def test_actions_left_out_for_one_reason_are_named_together() -> None:
     cases = {"win_back": LeftOut("Why."), "bundle": LeftOut("Why."), "onboarding": case(), "cross_sell": LeftOut("No.")}
     labels = roi.LABELS
     assert roi.left_out(cases, {}) == (
         f"Left out: {labels['win_back']}; {labels['bundle']}. Why. Left out: {labels['cross_sell']}. No."
     )
-    assert not roi.left_out({"onboarding": case()}, {})
 
 
 def test_an_unknown_segment_is_named() -> None:

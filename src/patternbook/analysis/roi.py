@@ -757,7 +757,7 @@ def left_out(cases: Mapping[str, Case | LeftOut], rules: Mapping[str, Rule]) -> 
             reasons.setdefault(one.reason, []).append(LABELS[name])
     sentences = [f"Left out: {'; '.join(names)}. {reason}" for reason, names in reasons.items()]
     noted = [name for name, one in cases.items() if isinstance(one, Case) and name in rules and rules[name].note]
-    return " ".join(sentences + [f"{LABELS[name]}: {rules[name].note}" for name in noted])
+    return " ".join(sentences + [f"{LABELS[name]}: {rules[name].note}" for name in noted]) or "No action is left out."
 
 
 def _expected(simulated: Simulated, formats: Formats) -> str:
