@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -864,15 +865,14 @@ class Params(Section):
             raise ValueError(f"run may not be called {self.run!r}: that folder of reports/ is taken")
         return self
 
-    @model_validator(mode="after")
-    def _segment_exists(self) -> Params:
-        names = [rule.name for rule in self.segmentation.rules]
-        if "segment" in self.roi.model_fields_set and self.roi.segment not in names:
-            raise ValueError(
-                f"key 'roi.segment': no segment is called {self.roi.segment!r}; "
-                f"segmentation.rules has {', '.join(names)}"
-            )
-        return self
+    @field_validator("roi")
+    @classmethod
+    def _segment_exists(cls, roi: Roi, info: ValidationInfo) -> Roi:
+        rules = info.data["segmentation"].rules if "segmentation" in info.data else ()
+        names = [rule.name for rule in rules]
+        if names and "segment" in roi.model_fields_set and roi.segment not in names:
+            raise ValueError(f"segment: {roi.segment!r} is none of segmentation.rules: {', '.join(names)}")
+        return roi
 
     @property
     def file(self) -> str:

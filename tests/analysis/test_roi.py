@@ -686,7 +686,7 @@ def test_actions_left_out_for_one_reason_are_named_together() -> None:
 
 
 def test_an_unknown_segment_is_named() -> None:
-    with pytest.raises(UserError, match=r"roi\.segment.*'Nobody'.*Champions"):
+    with pytest.raises(UserError, match=r"'roi': segment: 'Nobody' is none of.*Champions"):
         given_roi(segment="Nobody")
     shop = log()
     rule = audiences.rules_of(shop, "Nobody", RULES, 50, 28, OFFERS, None)["win_back"]

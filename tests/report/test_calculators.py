@@ -209,6 +209,7 @@ def test_what_has_no_number_is_said_and_the_rest_is_shown(page: Page) -> None:
     assert page.inner_text(f"#roi-calculator {status}") == "It costs nothing, so there is no ROI."
     found = results(page, "roi", {"contact_cost": 1, "discount": 80, "redemption": 100})
     assert math.isnan(found["break_even"])
+    assert page.inner_text("#roi-calculator output[name=profit]").startswith("−₹")
     assert "no effect breaks even" in page.inner_text(f"#roi-calculator {status}")
     found = results(page, "power", {"stock": 2, "a_day": 0})
     assert math.isnan(found["days"])

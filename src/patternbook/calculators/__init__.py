@@ -11,6 +11,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from patternbook.analysis import roi
+from patternbook.analysis.corrections import READINGS
 from patternbook.analysis.roi import Case
 from patternbook.analysis.trials import Plan
 from patternbook.formats import Formats
@@ -47,7 +48,7 @@ def power(planned: Plan, formats: Formats) -> str:
         Input("alpha", "False positives allowed, two-sided", "%", design.alpha, 0.01, 50),
         Input("power", "Power", "%", design.power, 1, 99.9),
         Input("treated", "People who are contacted", "%", design.treated_share, 1, 99),
-        Input("arms", "Arms, control included", "arms", design.arms, 2, 20, whole=True),
+        Input("arms", "Arms, control included", f"arms, {READINGS[design.correction]}", design.arms, 2, 20, whole=True),
         Input("stock", "People there now", "people", stock, whole=True),
         Input("a_day", "People who come anew", "a day", round(a_day, 1)),
         Input("shortest", "Enrolment at least", "days", min(planned.enrolment, 14), 1, whole=True),

@@ -64,7 +64,7 @@ const patternbook = {
         const value = results[output.name];
         const known = Number.isFinite(value);
         output.dataset.value = known ? value : "";
-        output.textContent = known ? write[output.dataset.unit].format(value) : "—";
+        output.textContent = known ? write[output.dataset.unit].format(value).replace("-", "−") : "—";
       }
       form.querySelector("[role=status]").textContent = message;
     };

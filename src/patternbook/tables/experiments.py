@@ -53,7 +53,7 @@ def designs(frame: pl.DataFrame, correction: Correction, formats: Formats) -> GT
 def comparisons(frame: pl.DataFrame, people: People, formats: Formats) -> GT:
     """What several arms and metrics do to errors and power, by correction; `frame` holds the rows of one or both."""
     several = [
-        f"{_counted(arms, 'treated arm')}, {_counted(metrics, 'metric')}"
+        f"{_counted(arms, 'arm')}, {_counted(metrics, 'metric')}"
         for arms, metrics in frame.select("arms", "metrics").iter_rows()
     ]
     first = [not row or several[row - 1] != name for row, name in enumerate(several)]
@@ -63,15 +63,16 @@ def comparisons(frame: pl.DataFrame, people: People, formats: Formats) -> GT:
     columns = {
         "family": Column("Experiment"),
         "correction": Column("Read with"),
-        "familywise": Column("False alarm, none works", "share", ("familywise_low", "familywise_high")),
-        "partly": Column("False alarm, one works", "share", ("partly_low", "partly_high")),
+        "familywise": Column("False alarm: none works", "share", ("familywise_low", "familywise_high")),
+        "partly": Column("False alarm: one works", "share", ("partly_low", "partly_high")),
         "any": Column("Any found", "share", ("any_low", "any_high")),
         "all": Column("All found", "share", ("all_low", "all_high")),
     }
     note = (
         f"{formats.count(frame['experiments'][0])} simulated experiments each, groups as large as the likely effect on "
-        "the first metric takes, or as the audience allows; intervals are those of the simulation. None works: no arm "
-        "has an effect. One works: the first arm has it, and one is found elsewhere. Any, all: every arm has it. "
+        "the first metric takes, or as the audience allows; intervals are those of the simulation. Arms: treated "
+        "ones. None works: no arm has an effect. One works: the first arm has it, and one is found elsewhere. "
+        "Any, all: every arm has it. "
         f"Metrics: {'; '.join(people.names)}; one person's go together with ρ = "
         f"{', '.join(formats.value(rho, 'number') for rho in people.correlation[0, 1:])} to the first. Dunnett is for "
         "arms; metrics divide its level."
