@@ -146,6 +146,12 @@ def test_calculators_start_from_the_numbers_of_the_run(page: Page) -> None:
     assert shown == f"{experiments.people(experiments.size_for_proportions(0.2, 0.02, Design())):,}"
 
 
+def test_few_who_come_anew_are_not_rounded_away() -> None:
+    planned = trials.plan(Case(ACTION, audience(40.0, a_day=1.6871), TERMS), Design(), 14, 182)
+    assert isinstance(planned, trials.Plan)
+    assert 'name="a_day" value="1.6871"' in calculators.power(planned, US)
+
+
 def test_amounts_are_written_by_locale(page: Page) -> None:
     results(page, "roi", {"contacts": 1_000_000, "spend": 40, "effect": 50})
     assert page.inner_text("#roi-calculator output[name=revenue]") == "₹2,00,00,000.00"

@@ -50,7 +50,7 @@ def power(planned: Plan, formats: Formats) -> str:
         Input("treated", "People who are contacted", "%", design.treated_share, 1, 99),
         Input("arms", "Arms, control included", f"arms, {READINGS[design.correction]}", design.arms, 2, 20, whole=True),
         Input("stock", "People there now", "people", stock, whole=True),
-        Input("a_day", "People who come anew", "a day", round(a_day, 1)),
+        Input("a_day", "People who come anew", "a day", float(f"{a_day:.6g}")),
         Input("shortest", "Enrolment at least", "days", min(planned.enrolment, 14), 1, whole=True),
         Input("horizon", "Days until an outcome is known", "days", case.audience.horizon, 0, whole=True),
         Input("weeks", "Weeks of enrolment at hand", "weeks", planned.enrolment // 7, 1, whole=True),
