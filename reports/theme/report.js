@@ -23,8 +23,62 @@
   async function draw(plot) {
     await plotly();
     const { data, layout, config } = JSON.parse(plot.querySelector("script").textContent);
-    await window.Plotly.newPlot(plot.querySelector(".chart"), data, layout, config);
+    const chart = plot.querySelector(".chart");
+    const heading = headingOf(layout);
+    await document.fonts.ready;
+    await window.Plotly.newPlot(chart, data, { ...layout, ...fitted(heading, layout, chart) }, config);
     plot.classList.add("drawn");
+    window.addEventListener("resize", () => {
+      if (chart.offsetWidth) window.Plotly.relayout(chart, fitted(heading, layout, chart));
+    });
+  }
+
+  /* A chart's heading comes on lines for a telephone (charts.drawing.finished); it takes as many as the chart's width asks for. */
+
+  const HEAD_LINE = 22; // pixels of a line
+  const SUBTITLE = /<br>(<span style="font-size:[^>]*>)(.*?)<\/span>(?=<br><span style="font-size|$)/g;
+  const pen = document.createElement("canvas").getContext("2d");
+
+  // Title and subtitle of a layout as markup on one line each; undefined where the heading is of another kind.
+  function headingOf(layout) {
+    const text = layout.title?.text ?? "";
+    const below = [...text.matchAll(SUBTITLE)];
+    const title = text.replace(SUBTITLE, "");
+    if (!title.startsWith("<b>") || layout.margin?.t === undefined) return undefined;
+    return {
+      title: title.replaceAll("</b><br><b>", " "),
+      style: below[0]?.[1],
+      below: below.map((line) => line[2]).join(" "),
+      lines: title.split("<br>").length + below.length,
+    };
+  }
+
+  function fitted(heading, layout, chart) {
+    if (!heading) return {};
+    const { size } = layout.title.font;
+    const width = chart.offsetWidth - 2 * (layout.title.pad?.l ?? 0);
+    const family = layout.template?.layout?.font?.family ?? layout.font?.family;
+    const title = lines(heading.title, `600 ${size}px ${family}`, width);
+    const below = heading.below ? lines(heading.below, `400 13px ${family}`, width) : [];
+    const more = (title.length + below.length - heading.lines) * HEAD_LINE;
+    const text = title.join("<br>") + (below.length ? `<br>${heading.style}${below.join("<br>")}</span>` : "");
+    const height = layout.height + more;
+    chart.style.height = `${height}px`;
+    return { title: { ...layout.title, text }, margin: { ...layout.margin, t: layout.margin.t + more }, height };
+  }
+
+  // Markup in lines no wider than `width`: tags take no room, and a number of cases stays whole.
+  function lines(markup, font, width) {
+    pen.font = font;
+    const wide = (text) => pen.measureText(text.replace(/<[^>]*>/g, "").replace(/&[^;\s]+;/g, "m")).width;
+    const words = markup.replace(/n = /g, "n\u00a0=\u00a0").replace(/ (?=[^<>]*>)/g, "\0").split(" ");
+    const result = [];
+    for (const word of words) {
+      const last = result.at(-1);
+      if (last !== undefined && wide(`${last} ${word}`) <= width) result[result.length - 1] = `${last} ${word}`;
+      else result.push(word);
+    }
+    return result.map((line) => line.replaceAll("\0", " "));
   }
 
   function drawWhenNear() {
@@ -95,7 +149,7 @@
       number.dataset.home = number.title;
       number.removeAttribute("title"); // the browser's own tooltip would cover the card
     }
-    document.body.append(card);
+    document.querySelector("main").append(card);
     document.addEventListener("pointerover", (event) => {
       if (event.pointerType !== "mouse") return;
       if (numberAt(event)) show(numberAt(event));
@@ -122,7 +176,22 @@
     });
   }
 
+  /* Tables wider than the screen are scrolled by key, too -------------------------------------------------------- */
+
+  function letKeysScroll() {
+    for (const box of document.querySelectorAll(".float-tbl > div, .float-tbl, .quarto-float-tbl")) {
+      if (box.scrollWidth <= box.clientWidth) continue;
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", box.closest("figure")?.querySelector("figcaption")?.textContent ?? "Table");
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    const contents = document.querySelector(".contents details");
+    if (contents && window.matchMedia("(max-width: 67.99rem)").matches) contents.open = false;
+    letKeysScroll();
+    window.addEventListener("resize", letKeysScroll);
     explainNumbers();
     drawWhenNear();
   });

@@ -14,6 +14,7 @@ import plotly.io as pio
 import polars as pl
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from patternbook.charts import drawing
 from patternbook.findings import Finding
 from patternbook.params import Params
 from patternbook.paths import RunPaths
@@ -157,7 +158,13 @@ def notebook(title: str, *cells: Any) -> Any:
 def full_notebooks() -> dict[str, Any]:
     activity = go.Figure(go.Scatter(x=DAYS, y=[100 + 7 * (n % 6) for n in range(30)], name="Active customers"))
     steps = go.Figure(go.Bar(x=[4504, 111, 62], y=["View", "Cart", "Purchase"], orientation="h", name="Customers"))
+    title, subtitle = (
+        "Most of those who look at a product leave before the cart",
+        "Customers by step of the funnel; " * 3,
+    )
+    drawing.finished(steps, title, subtitle, height=280, alt="")
     products = pl.DataFrame({"Product": [NASTY, "Plain"], "Revenue": ["$1,200", "$900"]})
+    wide = pl.DataFrame({f"Share of group {letter}": ["all (none–all)"] for letter in "ABCDEFGH"})
     checks = pl.DataFrame({"Check": ["Price zero"], "Rows": ["3"], "Action": ["keep"]})
     return {
         "01_compaction": notebook(
@@ -176,7 +183,7 @@ def full_notebooks() -> dict[str, Any]:
         "06_funnel_temporal": notebook(
             "From view to purchase",
             cell("fig-funnel", plot(steps, "Most customers leave before the cart."), "Customers by step."),
-            cell("tbl-funnel", table(checks), "Steps of the funnel."),
+            cell("tbl-funnel", table(wide), "Steps of the funnel."),
             cell("answer-funnel", sentence("**One customer in twenty-three buys.**")),
         ),
     }

@@ -155,3 +155,26 @@ def test_without_scripts_and_on_paper_each_chart_is_an_image(chrome: Browser, re
         assert all(poster.is_visible() for poster in posters.all())
     assert plain.locator(".chart").first.is_hidden()
     assert paper.locator(".chart").first.is_hidden()
+
+
+def test_a_heading_takes_the_lines_that_its_width_asks_for(chrome: Browser, report: Report) -> None:
+    heights = {}
+    for width in (PHONE, LAPTOP):
+        page = opened(chrome, report, viewport={"width": width, "height": 900})
+        plot = page.locator(".plot:has(.gtitle)").first
+        plot.scroll_into_view_if_needed()
+        ends = plot.evaluate(
+            "plot => [...plot.querySelectorAll('.gtitle tspan.line')].map(line => line.getBoundingClientRect().right)"
+        )
+        assert len(ends) > 1
+        assert max(ends) <= plot.evaluate("plot => plot.getBoundingClientRect().right")
+        heights[width] = plot.locator(".chart").evaluate("chart => chart.offsetHeight")
+    assert heights[PHONE] > heights[LAPTOP]
+
+
+def test_a_table_wider_than_the_screen_is_scrolled_by_key(chrome: Browser, report: Report) -> None:
+    page = opened(chrome, report, viewport={"width": PHONE, "height": 740})
+    conversion(page).focus()
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    found = Axe().run(page)
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found.response["violations"]] == []

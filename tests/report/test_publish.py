@@ -13,7 +13,7 @@ from patternbook.errors import UserError
 from patternbook.formats import Formats
 from patternbook.report.cells import MARKDOWN, PLOTLY, code_cell, code_cells, data_of, labelled, read_notebook
 from patternbook.report.images import NO_CHROME, data_table, draw
-from patternbook.report.publish import publish
+from patternbook.report.publish import _table, publish
 
 FORMATS = Formats("USD", "en_US")
 
@@ -107,3 +107,13 @@ def test_a_chrome_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: p
 def test_a_chrome_that_does_not_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROWSER_PATH", "/bin/false")
     assert draw({tmp_path / "a.svg": go.Figure().to_plotly_json()}, tmp_path) == NO_CHROME
+
+
+def test_intervals_and_notes_of_a_table_are_marked() -> None:
+    cell, text = '<td class="gt_row gt_right">{}</td>', '<td class="gt_row gt_left">{}</td>'
+    note = '<td class="gt_sourcenote" colspan="2">{}</td>'
+    interval, bare = "−$5 (−$7 to −$3)", ["12%", "(none)", "a (b) c"]
+    assert _table(cell.format(interval)) == cell.format('−$5 <span class="interval">(−$7 to −$3)</span>')
+    assert [_table(cell.format(value)) for value in bare] == [cell.format(value) for value in bare]
+    assert _table(text.format("2 (of 3)")) == text.format("2 (of 3)"), "words are no interval"
+    assert _table(note.format("Said <b>so</b>")) == note.format('<span class="note">Said <b>so</b></span>')

@@ -46,7 +46,7 @@ def segments(table: pl.DataFrame, colours: Mapping[str, str], formats: Formats) 
             values=table["customers"].to_list(),
             text=labels,
             textinfo="text",
-            textfont={"size": drawing.SMALL_SIZE, "color": list(map(theme.text_on, tiles))},
+            insidetextfont={"size": drawing.SMALL_SIZE, "color": list(map(theme.text_on, tiles))},
             marker={
                 "colors": tiles,
                 "line": {"color": theme.PAPER, "width": 2},

@@ -132,9 +132,10 @@ def carts(found: Carts, formats: Formats) -> go.Figure:
         for k, fate in enumerate(later, start=1)
     ]
     sizes = [found.carts, *([ordered] if ordered else []), gone, *(counts[fate] for fate in later)]
+    breaks = ["<br>" if k == abandoned else " " for k in range(len(names))]  # in the middle a telephone has little room
     labels = [
-        f"{name}<br>{formats.count(size)} ({formats.tenths(size / found.carts)})"
-        for name, size in zip(names, sizes, strict=True)
+        f"{name}<br>{formats.count(size)}{space}({formats.tenths(size / found.carts)})"
+        for name, size, space in zip(names, sizes, breaks, strict=True)
     ]
     figure = go.Figure(
         go.Sankey(

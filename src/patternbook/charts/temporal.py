@@ -36,7 +36,7 @@ def hours(table: pl.DataFrame, activity: Windows, data: Rhythm, formats: Formats
         (f"{activity.what.capitalize()} against the average hour", table["rate"].round(2), "share")
     ]
     if "conversion" in table.columns and table["conversion"].null_count() < table.height:
-        panels.append(("Conversion of sessions that start then", table["conversion"], "share"))
+        panels.append(("Conversion of sessions begun then", table["conversion"], "share"))
     if float(revenue.fill_null(0).sum()):
         panels.append(("Revenue an hour", revenue, "currency"))
     figure = drawing.panels(len(panels), WEEK_PANEL)

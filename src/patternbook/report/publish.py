@@ -38,6 +38,8 @@ STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)  # a table's look is the th
 REFERENCES = re.compile(
     r"\s(?:id|headers|aria-labelledby|aria-describedby)=\"[^\"]*\""
 )  # not unique on a page of tables
+INTERVAL = re.compile(r"(<td[^>]*\bgt_right\b[^>]*>[^<>(]*\d[^<>(]*) (\([^<>()]*\))(?=</td>)")  # behind its value
+NOTE = re.compile(r"(<td class=\"gt_sourcenote\"[^>]*>)(.*?)(?=</td>)", re.DOTALL)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}  # Quarto wants to know the language
 CONFIG = {"responsive": True, "displayModeBar": False, "typesetMath": False}  # a dollar sign is money
 MOST_POINTS = 20_000  # of a chart that a page draws: more make a page heavy, and a PDF slow to turn
@@ -146,8 +148,14 @@ def _output(output: Output, shown: Iterator[str]) -> Output | None:
     if MARKDOWN in data:
         return markdown_output(data[MARKDOWN])
     if HTML in data:
-        return markdown_output(_raw_html(REFERENCES.sub("", STYLE.sub("", data[HTML]))))
+        return markdown_output(_raw_html(_table(data[HTML])))
     return output
+
+
+def _table(shown: str) -> str:
+    """A table as the theme styles it, with its intervals and notes marked."""
+    bare = REFERENCES.sub("", STYLE.sub("", shown))
+    return NOTE.sub(r'\1<span class="note">\2</span>', INTERVAL.sub(r'\1 <span class="interval">\2</span>', bare))
 
 
 def _raw_html(text: str) -> str:
