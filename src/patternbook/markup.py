@@ -14,6 +14,11 @@ def escaped(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(text).split()))
 
 
+def sentence(text: str) -> str:
+    """Plain text as `escaped`, but for what stands between backticks, which is shown as code."""
+    return re.sub(r"\\`(.+?)\\`", lambda match: code(re.sub(r"\\(.)", r"\1", match[1])), escaped(text))
+
+
 def attribute(text: str) -> str:
     """Plain text for a quoted attribute or title in Markdown."""
     flat = " ".join(str(text).split())

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from patternbook import theme
 from patternbook.charts import drawing
-from patternbook.report.paper import OTHER, TAG, on_paper
+from patternbook.report.paper import BESIDE, OTHER, TAG, on_paper
 
 
 def spec(figure: go.Figure) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def test_bars_take_less_paper_and_say_the_same() -> None:
     paper = on_paper(screen)
     assert screen == bars("A title that is long enough to take two lines on a telephone"), "the figure itself stays"
     assert paper["layout"]["height"] < 0.75 * screen["layout"]["height"]
-    assert "<b>First</b>  three" in {entry["text"] for entry in paper["layout"]["annotations"]}
+    assert f"<b>First{BESIDE}three" in {entry["text"] for entry in paper["layout"]["annotations"]}
     assert paper["data"] == screen["data"]
     titles = [figure["layout"]["title"]["text"] for figure in (paper, screen)]
     words = [TAG.sub(" ", title).split() for title in titles]

@@ -190,6 +190,21 @@ def test_without_chrome_the_pdf_shows_data_and_the_log_says_why(sparse_report: R
     assert f"{NO_IMAGE} It has 30 rows; those shown are 2 apart." in text
 
 
+def test_a_run_of_compaction_alone_says_so_and_shows_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_run.lay_project(tmp_path)
+    findings = {name: entry for name, entry in fake_run.full_findings().items() if name.startswith("compaction.")}
+    books = {"01_compaction": fake_run.full_notebooks()["01_compaction"]}
+    fake_run.lay_run(tmp_path, SIMULATED, findings, books)
+    monkeypatch.setenv("PATTERNBOOK_ROOT", str(tmp_path))
+    monkeypatch.setattr("patternbook.report.quarto.is_installed", lambda: False)
+    text = Page(render_report(SIMULATED).html.read_text("utf-8")).text
+    assert "This run computed no answers" in text
+    assert "What customers are worth all This run did not compute it." in " ".join(text.split())
+    assert "17,435" in text
+
+
 def test_notes_name_the_renderer(report: Report) -> None:
     assert report.rendered.renderer == "pandoc"
     assert report.rendered.notes == [pandoc.NOTE]

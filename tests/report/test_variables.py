@@ -6,7 +6,7 @@ import fake_run
 import pypandoc
 import yaml
 
-from patternbook.markup import escaped
+from patternbook.markup import escaped, sentence
 from patternbook.params import Params
 from patternbook.report.variables import NOT_COMPUTED, nested, variables
 
@@ -80,3 +80,9 @@ def test_variables_survive_yaml() -> None:
     tree = yaml.safe_load(yaml.safe_dump(nested(values), allow_unicode=True))
     assert tree["funnel"]["conversion"] == values["funnel.conversion"]
     assert as_text(tree["reason"]["eda"]["nothing"]) == NOT_COMPUTED
+
+
+def test_a_sentence_shows_keys_as_code_and_all_else_as_it_is() -> None:
+    assert sentence("set `roi.horizon_days` or *wait*") == "set `roi.horizon_days` or " + escaped("*wait*")
+    for text in ("a ` b", "`#x`{=typst}", "``", "`<b>` $5$"):
+        assert as_text(sentence(text)).replace("`", "") == text.replace("`", "")

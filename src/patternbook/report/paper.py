@@ -10,6 +10,7 @@ from typing import Any
 TITLE_LENGTH, SUBTITLE_LENGTH = 96, 136  # characters that fit on a line of paper
 TITLE_BREAK = "</b><br><b>"
 LABEL_BREAK = "</b><br>"  # between a bar's label and its text; see charts.drawing.labelled_bars
+BESIDE = "</b>  \u200e"  # what stands for it on paper; a name from right to left takes no number along
 HEAD_LINE = 22  # pixels of a line of the heading; see charts.drawing.finished
 LABELLED, PANELS, OTHER = 0.45, 0.88, 0.64  # of the height on screen: rows whose label takes one line, panels, others
 LEAST = 90  # pixels, which no plot goes below
@@ -37,7 +38,7 @@ def on_paper(figure: FigureJson) -> dict[str, Any]:
     margin["l"] = 0  # flush with the text
     layout["title"].setdefault("pad", {})["l"] = 0
     for entry in labelled:
-        entry["text"] = entry["text"].replace(LABEL_BREAK, "</b>  ", 1)
+        entry["text"] = entry["text"].replace(LABEL_BREAK, BESIDE, 1)
     if heading:
         layout["title"]["text"] = heading
     margin["t"] -= saved * HEAD_LINE

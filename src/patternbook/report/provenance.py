@@ -13,7 +13,7 @@ from typing import Any
 from patternbook import __version__
 from patternbook.findings import Finding
 from patternbook.formats import Formats
-from patternbook.markup import escaped
+from patternbook.markup import escaped, sentence
 from patternbook.params import Params
 from patternbook.paths import RunPaths
 from patternbook.report.cells import Notebook, new_notebook, new_result, new_text
@@ -111,18 +111,20 @@ def _left_out(findings: Mapping[str, Finding]) -> Iterator[Any]:
         missing[topic, NOT_COMPUTED] = []
     order = {topic: place for place, topic in enumerate(SUBJECTS)}
     rows = [
-        [SUBJECTS.get(topic, topic), _named(labels), reason]
+        [escaped(SUBJECTS.get(topic, topic)), escaped(_named(labels)), sentence(reason)]
         for (topic, reason), labels in sorted(missing.items(), key=lambda entry: order.get(entry[0][0], len(order)))
     ]
     if rows:
         header = ["Subject", "Left out", "Why"]
-        yield table_cell("tbl-left-out", "What this run leaves out, and why", header, rows, "lll")
+        yield table_cell("tbl-left-out", "What this run leaves out, and why", header, rows, "lll", markup=True)
 
 
 def _named(labels: Sequence[str]) -> str:
     """The labels where they are few, else how many there are; all are in findings.json."""
     distinct = list(dict.fromkeys(labels))
-    return "; ".join(distinct) if len(distinct) <= MOST_NAMED else f"{len(distinct)} numbers" if distinct else "all"
+    if len(distinct) > MOST_NAMED:
+        return f"{len(distinct)} numbers"
+    return "; ".join(distinct) or "all"
 
 
 def table_cell(

@@ -166,7 +166,7 @@ def _on_screen(figure: Figure, drawn: bool) -> str:
     """A figure in a page: its image, where there is one, what `report.js` draws it from, and its data."""
     stays = figure.is_heavy and drawn
     role = "" if stays else ' class="poster"'
-    parts = [f'<img{role} src="{figure.image}" alt="">'] if drawn else []
+    parts = [f'<img{role} src="{figure.image}" alt="" aria-hidden="true">'] if drawn else []
     if not stays:
         height = images.height(figure.spec)
         parts += [

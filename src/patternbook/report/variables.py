@@ -14,7 +14,7 @@ from typing import Any
 from patternbook import __version__
 from patternbook.findings import Finding
 from patternbook.formats import Formats
-from patternbook.markup import attribute, code, escaped
+from patternbook.markup import attribute, code, escaped, sentence
 from patternbook.params import Params
 from patternbook.paths import project_root
 from patternbook.report.parameters import HOME, parameter_variables
@@ -43,7 +43,7 @@ def variables(params: Params, findings: Mapping[str, Finding], parts: Iterable[s
     for part in parts:
         if part not in values:
             absent = findings.get(part)
-            reason = escaped((absent and absent.reason) or NOT_COMPUTED)
+            reason = sentence((absent and absent.reason) or NOT_COMPUTED)
             values[f"reason.{part}"] = at_home(reason, anchor(absent)) if absent else reason
     values |= parameter_variables(params, formats)
     values |= {f"run.{key}": text for key, text in _run_facts(params, findings, formats).items()}
