@@ -9,6 +9,8 @@ from patternbook.errors import UserError
 from patternbook.params import Propensity
 
 WINDOWS = 4  # horizons that the data must hold: history, training, calibration, test
+PLACES = 2**31 - 1  # over which customers are scattered by their ids, to draw some of them; a prime
+SCATTER = 1_327_217_885  # the golden section of it: ids that follow each other come to lie far apart
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,11 @@ def _check(cutoff: date, first: date, last: date, longest: int, file: str) -> No
             f"{where} leaves too little before it: three horizons of {longest} days (history, training, calibration) "
             f"are needed; the earliest possible cutoff is {earliest}"
         )
+
+
+def drawn_below(most: int, known: int) -> int:
+    """The place below which a customer is drawn, so that about `most` of `known` customers are; all where so few are.
+
+    A customer's place is |customer_id| mod PLACES · SCATTER mod PLACES: the same at all cutoffs and in all runs.
+    """
+    return PLACES if known <= most else int(most / known * PLACES)

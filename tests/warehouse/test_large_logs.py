@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 from trial import Trial
 
+from patternbook.analysis import propensity
 from patternbook.warehouse import marts
-from patternbook.warehouse.contracts import MARTS
+from patternbook.warehouse.contracts import CUTOFF_ORDER, MARTS
 
 Column = np.ndarray[Any, np.dtype[Any]]
 SOURCE = {"kind": "clickstream", "files": ["*.csv"]}
@@ -89,3 +90,25 @@ def test_a_product_in_half_of_all_baskets_makes_no_more_pairs_than_the_baskets_h
     pairs = project.mart("pairs").filter(level="product").select("item_a", "item_b", "baskets")
     assert pairs.sort("item_a", "item_b").equals(expected.sort("item_a", "item_b"))
     assert pairs.filter(pl.any_horizontal(pl.col("item_a", "item_b") == "1")).height > 300
+
+
+def test_what_is_learned_from_is_kept_of_some_customers_and_what_is_scored_of_all(
+    project: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, rows = np.random.default_rng(8), 30_000
+    kinds = rng.choice(["view", "view", "cart", "purchase"], rows)
+    seconds = np.sort(rng.integers(0, 10_000_000, rows))
+    write(project, rng.integers(0, 3000, rows), rng.integers(1, 30, rows), kinds, seconds)
+    project.build(SOURCE)
+    whole = {name: project.mart(name) for name in CUTOFF_ORDER}
+    monkeypatch.setattr(marts, "AT_ONCE", 20_000)  # two parts of the drawn, four of all
+    project.build(SOURCE, propensity={"most_customers": 1000})
+    scoring = whole["features"]["cutoff"].max()
+    drawn = propensity.drawn(whole["features"].lazy(), 1000).select("cutoff", "customer_id").collect()
+    assert 900 < drawn.filter(pl.col("cutoff") == scoring).height < 1100
+    for name, mart in whole.items():
+        learned = mart.join(drawn, on=["cutoff", "customer_id"], how="semi").filter(pl.col("cutoff") < scoring)
+        expected = pl.concat([learned, mart.filter(pl.col("cutoff") == scoring)])
+        assert learned.height
+        key = list(MARTS[name].key)
+        assert project.mart(name).sort(key).equals(expected.sort(key)), name

@@ -20,7 +20,7 @@ from patternbook.analysis.evaluation import Evaluation
 from patternbook.analysis.intervals import Estimate, Floats, share
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.predictors import Preparation
-from patternbook.cutoffs import Cutoffs
+from patternbook.cutoffs import PLACES, SCATTER, Cutoffs, drawn_below
 from patternbook.formats import Formats
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 MODEL = "trees (LightGBM)"
 RFM = "logistic regression on RFM"
 SEEN, ORDERED, BASE = "last visit", "last order", "base rate"
-DRAWN = 2**32
 TREES: dict[str, Any] = {
     "num_leaves": 15,
     "learning_rate": 0.08,
@@ -46,13 +45,13 @@ LABELS: dict[str, tuple[str, str, Any]] = {  # finding: label, score, unit
 
 
 def drawn(mart: pl.LazyFrame, most: int) -> pl.LazyFrame:
-    """Rows of at most about `most` customers at each cutoff, drawn by a hash of their id, the same at all cutoffs."""
+    """Rows of about `most` customers or fewer at each cutoff, drawn by their ids (see `cutoffs.drawn_below`).
+
+    At all cutoffs but that of scoring, which has everybody, the mart holds no others.
+    """
     sizes = mart.group_by("cutoff").len().select(pl.col("len").max()).collect()
-    largest = sizes.item() or 0
-    if largest <= most:
-        return mart
-    place = (pl.col("customer_id") * 2_654_435_761) % DRAWN
-    return mart.filter(place < int(most / largest * DRAWN))
+    place = pl.col("customer_id").abs() % PLACES * SCATTER % PLACES
+    return mart.filter(place < drawn_below(most, sizes.item() or 0))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
-from patternbook.cutoffs import cutoffs
+from patternbook.cutoffs import PLACES, SCATTER, cutoffs, drawn_below
 from patternbook.disk import writing
 from patternbook.errors import UserError
 from patternbook.findings import write_aside
@@ -61,6 +61,8 @@ AT_ONCE = 8_000_000  # events of the customers that are looked at together, wher
 CUSTOMER_WEIGHT = 20  # what is kept of a customer takes the room of so many events
 BY_CUSTOMERS = BY_SLOT  # built for some customers at a time, put together
 ADDED_UP = ("rhythm", "session_funnel")  # built for some customers at a time, added up: they hold sums over customers
+OBSERVED_COUNTS = "SELECT customer_id, count(*) AS events FROM observed GROUP BY customer_id"
+DRAWN = "drawn_"  # begins the names of tables with the customers alone that models learn from
 SLOT_SECONDS = 900  # every time zone's offset is a multiple of a quarter of an hour
 
 # What must add up between the marts and the events that they are made of.
@@ -170,13 +172,19 @@ def _build(params: Params, paths: RunPaths, condition: str, keys: dict[str, str]
 
 
 def _write_at_cutoffs(engine: Engine, names: list[str], customers: list[str], scratch: Path, params: Params) -> None:
-    """The marts of the cutoffs, one file each: built by cutoff and some customers at a time, then put together."""
+    """The marts of the cutoffs, one file each: built by cutoff and some customers at a time, then put together.
+
+    Where something is learned, they hold the customers it is learned from; at the last cutoff, to be scored, everybody.
+    """
     ((first, last),) = engine.rows("SELECT min(day), max(day) FROM daily")
     found = cutoffs(first, last, params.propensity, params.file)
     parts: dict[str, list[Path]] = {name: [] for name in names}
+    drawn = _open_drawn(engine, scratch, params.propensity.most_customers) if found else []
     for cutoff in sorted(found.all) if found else [None]:
-        for some in customers or ["false"]:
-            open_cutoff(engine, cutoff, found.longest if found else 0, params.report.time_zone, some)
+        everybody = not drawn or (found is not None and cutoff == found.scoring)
+        for some in (customers if everybody else drawn) or ["false"]:
+            of = "" if everybody else DRAWN
+            open_cutoff(engine, cutoff, found.longest if found else 0, params.report.time_zone, some, of)
             for name in names:
                 part = scratch / f"{name}@{len(parts[name])}.parquet"
                 engine.copy(_sql(name), part)
@@ -188,9 +196,30 @@ def _write_at_cutoffs(engine: Engine, names: list[str], customers: list[str], sc
         check_contract(engine, MARTS[name])
 
 
-def _some_at_a_time(engine: Engine) -> list[str]:
-    """Conditions on customer_id, in its order: known customers with AT_ONCE events or fewer, or one customer alone."""
-    counted = f"SELECT customer_id, count(*) + {CUSTOMER_WEIGHT} AS weight FROM observed GROUP BY customer_id"
+def _open_drawn(engine: Engine, scratch: Path, most: int) -> list[str]:
+    """Tables, named DRAWN and the mart's name, of what about `most` customers did, and conditions for some at a time.
+
+    No condition where there are no more customers than that.
+    """
+    known = engine.count("SELECT count(*) FROM customers")
+    if known <= most:
+        return []
+    place = f"abs(customer_id) % {PLACES} * {SCATTER} % {PLACES}"
+    for name in (*BY_SLOT, "actions"):
+        file = scratch / f"{DRAWN}{name}.parquet"
+        engine.copy(f"SELECT * FROM {name} WHERE {place} < {drawn_below(most, known)} ORDER BY customer_id", file)
+        engine.view(f"{DRAWN}{name}", f"SELECT * FROM {parquet(file)}")
+    return _some_at_a_time(
+        engine, f"SELECT customer_id, sum(events) AS events FROM {DRAWN}activity GROUP BY customer_id"
+    )
+
+
+def _some_at_a_time(engine: Engine, counts: str = OBSERVED_COUNTS) -> list[str]:
+    """Conditions on customer_id, in its order: known customers with AT_ONCE events or fewer, or one customer alone.
+
+    `counts` is a query of customer_id and events.
+    """
+    counted = f"SELECT customer_id, events + {CUSTOMER_WEIGHT} AS weight FROM ({counts}) AS counts"
     added = (
         "SELECT customer_id, sum(weight) OVER (ORDER BY customer_id) AS so_far "
         f"FROM ({counted}) AS counted WHERE customer_id IS NOT NULL"
@@ -265,12 +294,17 @@ def features_at(params: Params, cutoff: date) -> pl.DataFrame:
 
 
 def open_cutoff(
-    engine: Engine, cutoff: date | None, horizon: int, time_zone: str, customers: str = "customer_id IS NOT NULL"
+    engine: Engine,
+    cutoff: date | None,
+    horizon: int,
+    time_zone: str,
+    customers: str = "customer_id IS NOT NULL",
+    of: str = "",
 ) -> None:
     """The view `cutoff` (one row), and views of what lies before its local midnight or in the `horizon` days after it.
 
     They are called `past_` and the mart's name, and `future_actions`, and hold the customers that the condition
-    `customers` names. Without a cutoff they are empty.
+    `customers` names. Without a cutoff they are empty. The names of what they read begin with `of`.
     """
     zone = ZoneInfo(time_zone)
     day = cutoff or date(1970, 1, 1)
@@ -280,10 +314,10 @@ def open_cutoff(
     slot = f"CAST(floor(epoch({at}) / {SLOT_SECONDS}) AS BIGINT)"
     engine.view("cutoff", f"SELECT DATE {literal(day)} AS cutoff, {at} AS at, {slot} AS slot WHERE {some}")
     for name in BY_SLOT:
-        engine.view(f"past_{name}", f"SELECT * FROM {name} WHERE slot < {slot} AND {whose}")
-    engine.view("past_actions", f"SELECT * FROM actions WHERE event_time < {at} AND {whose}")
+        engine.view(f"past_{name}", f"SELECT * FROM {of}{name} WHERE slot < {slot} AND {whose}")
+    engine.view("past_actions", f"SELECT * FROM {of}actions WHERE event_time < {at} AND {whose}")
     engine.view(
-        "future_actions", f"SELECT * FROM actions WHERE event_time >= {at} AND event_time < {until} AND {whose}"
+        "future_actions", f"SELECT * FROM {of}actions WHERE event_time >= {at} AND event_time < {until} AND {whose}"
     )
 
 
@@ -310,7 +344,7 @@ def _keys(params: Params, condition: str, compaction_key: str) -> dict[str, str]
         common = _digest([common, keys["bot_rules"]])
     keys["basket_rules"] = _digest([json.dumps(rules)])
     when = params.propensity.model_dump(
-        mode="json", include={"cutoff", "horizon_days", "more_horizons", "training_cutoffs"}
+        mode="json", include={"cutoff", "horizon_days", "more_horizons", "training_cutoffs", "most_customers"}
     )
     keys["cutoff"] = _digest([json.dumps(when), (Path(__file__).parents[1] / "cutoffs.py").read_text("utf-8")])
     for name in (*BUILD_ORDER, *CUTOFF_ORDER):
