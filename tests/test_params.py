@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from patternbook.errors import UserError
 from patternbook.params import load_params, notebook_params, params_from
 from patternbook.paths import project_root
+from patternbook.report import variables
 
 SMALL = "run: small\nsource: {kind: simulated}\n"
 LOG = "run: log\nsource:\n  kind: clickstream\n  files: [log.csv]\n"
@@ -88,6 +90,24 @@ def test_overrides_reach_nested_keys(file: Path) -> None:
     params = loaded(file, SMALL, "engine.threads=1", "source.events=20000", "period.from=2024-08-01")
     assert (params.engine.threads, params.source.events) == (1, 20_000)
     assert f"{params.period.from_}" == "2024-08-01"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (),
+        ("engine.threads=1", "source.events=20000", "period.from=2024-08-01"),
+        ('run="2024"', "filter=region = 'DE' AND price > 0", 'report.title="yes: it\'s"'),
+        ("funnel={by: device}", 'basket.exclude_products=["1", b]', "propensity.cutoff=auto"),
+    ],
+)
+def test_overrides_are_told_from_the_parameters_and_a_shell_reads_them_back(file: Path, given: tuple[str, ...]) -> None:
+    params = loaded(file, SMALL, *given)
+    words = shlex.split(variables.command(params))
+    assert words[:3] == ["patternbook", "run", str(file)]
+    assert set(words[3::2]) <= {"--set"}
+    assert load_params(words[2], words[4::2]) == params
+    assert len(words[4::2]) == len(given)
 
 
 @pytest.mark.parametrize(

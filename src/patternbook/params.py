@@ -6,9 +6,10 @@ import ast
 import difflib
 import glob
 import itertools
+import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -906,6 +907,43 @@ def load_params(file: Path | str, overrides: Iterable[str] = ()) -> Params:
     for override in overrides:
         _apply_override(data, override)
     return _validate(data, str(file), lines)
+
+
+def overrides_of(params: Params) -> list[str]:
+    """The `key=value` strings with which `load_params` makes these parameters of their file; none without the file."""
+    try:
+        plain = load_params(params.file).to_notebook()
+    except UserError:  # parameters that no file holds
+        return []
+    return [f"{key}={_as_yaml(value)}" for key, value in _changed(plain, params.to_notebook())]
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values that `new` has otherwise than `old`; as a whole where single keys would not do."""
+    for key, value in new.items():
+        before = old.get(key)
+        if value == before:
+            continue
+        if (
+            isinstance(value, dict)
+            and isinstance(before, dict)
+            and before.keys() <= value.keys()
+            and not any("." in name for name in value)
+        ):
+            yield from _changed(before, value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _as_yaml(value: Any) -> str:
+    """A value as one line of YAML, a text without quotes where it stays a text."""
+    if isinstance(value, str):
+        try:
+            if yaml.safe_load(value) == value:
+                return value
+        except (yaml.YAMLError, ValueError):
+            pass
+    return json.dumps(value, ensure_ascii=False)
 
 
 def params_from(values: Mapping[str, Any], file: str) -> Params:

@@ -6,6 +6,7 @@ Values are Markdown: Quarto parses `_variables.yml` so, and the Pandoc fallback 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from patternbook import __version__
 from patternbook.findings import Finding
 from patternbook.formats import Formats
 from patternbook.markup import attribute, code, escaped, sentence
-from patternbook.params import Params
+from patternbook.params import Params, overrides_of
 from patternbook.paths import project_root
 from patternbook.report.parameters import HOME, parameter_variables
 
@@ -148,11 +149,17 @@ def _from_root(file: str) -> str:
     return str(path.relative_to(project_root())) if path.is_relative_to(project_root()) else file
 
 
+def command(params: Params) -> str:
+    """What to type to repeat the run."""
+    changed = [word for override in overrides_of(params) for word in ("--set", override)]
+    return shlex.join(["patternbook", "run", _from_root(params.file), *changed])
+
+
 def _run_facts(params: Params, findings: Mapping[str, Finding], formats: Formats) -> dict[str, str]:
     facts = {
         "name": escaped(params.run),
         "confidence": escaped(formats.compact(CONFIDENCE, "share")),
-        "command": code(f"patternbook run {_from_root(params.file)}"),
+        "command": code(command(params)),
         "version": escaped(__version__),
     }
     if params.source.kind == "simulated":
