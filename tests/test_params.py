@@ -37,6 +37,11 @@ def test_three_lines_are_enough(file: Path) -> None:
     assert params.engine.memory_limit == "4GB"
 
 
+@pytest.mark.parametrize(("text", "size"), [("4GB", 4e9), ("500MB", 5e8), ("1.5 GiB", 1.5 * 1024**3), ("2MiB", 2**21)])
+def test_memory_limit_in_bytes(file: Path, text: str, size: float) -> None:
+    assert loaded(file, SMALL + f"engine: {{memory_limit: {text}}}\n").engine.memory_bytes == size
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -34,6 +34,7 @@ from patternbook.paths import project_root
 
 DEFAULT_FILE = Path("params/sample.yaml")
 RUN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+BYTES = {"MB": 1e6, "GB": 1e9, "MiB": 2.0**20, "GiB": 2.0**30}
 RESERVED_RUNS = ("latest", "benchmarks", "theme", "filters", "fonts")
 
 
@@ -270,8 +271,14 @@ class Engine(Section):
     """The engine that turns events into marts."""
 
     kind: Literal["duckdb"] = "duckdb"
-    memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$")
+    memory_limit: str = Field("4GB", pattern=rf"^\d+(\.\d+)?\s?({'|'.join(BYTES)})$")
     threads: int = Field(2, ge=1, le=256)
+
+    @property
+    def memory_bytes(self) -> float:
+        """`memory_limit` in bytes."""
+        number, unit = re.fullmatch(r"([\d.]+)\s?(\w+)", self.memory_limit).groups()  # type: ignore[union-attr]
+        return float(number) * BYTES[unit]
 
 
 class Execution(Section):

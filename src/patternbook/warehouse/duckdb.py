@@ -19,19 +19,20 @@ from patternbook.params import Engine as EngineParams
 from patternbook.warehouse.engine import literal
 
 ROW_GROUP = 262_144
+SHARE_OF_MEMORY = 0.85  # of engine.memory_limit; the rest is room for what the process holds beside the engine
 OUT_OF_MEMORY = "Out of Memory Error"  # an Arrow reader hands DuckDB's error on as one of its own
 SPILL_LIMIT = "max_temp_directory_size"
 
 
 class DuckEngine:
-    """DuckDB within `engine.memory_limit` and `engine.threads`; what does not fit spills to `scratch`."""
+    """DuckDB within its share of `engine.memory_limit` and `engine.threads`; what does not fit spills to `scratch`."""
 
     def __init__(self, params: EngineParams, scratch: Path, time_zone: str = "UTC") -> None:
         self._scratch = scratch
         scratch.mkdir(parents=True, exist_ok=True)
         self.connection = duckdb.connect(
             config={
-                "memory_limit": params.memory_limit,
+                "memory_limit": f"{SHARE_OF_MEMORY * params.memory_bytes:.0f}B",
                 "threads": params.threads,
                 "temp_directory": str(scratch / "spill"),
                 "preserve_insertion_order": False,

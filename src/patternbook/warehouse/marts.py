@@ -192,6 +192,7 @@ def _write_at_cutoffs(engine: Engine, names: list[str], customers: list[str], sc
     for name in names:
         file = scratch / f"{name}.parquet"
         engine.concatenate(parts[name], file)
+        _remove(parts[name])
         engine.view(name, f"SELECT * FROM {parquet(file)}")
         check_contract(engine, MARTS[name])
 
@@ -254,8 +255,13 @@ def _write_by_customers(engine: Engine, name: str, tables: dict[str, str], custo
     _open_customers(engine, tables, "true")
     if name in BY_CUSTOMERS:
         engine.concatenate(parts, file)
-        return
-    contract = MARTS[name]
+    else:
+        _add_up(engine, MARTS[name], parts, file)
+    _remove(parts)
+
+
+def _add_up(engine: Engine, contract: Contract, parts: list[Path], file: Path) -> None:
+    """Parts of a mart as one whose rows are theirs, added up by key."""
     key = ", ".join(contract.key)
     sums = ", ".join(
         f"CAST(sum({column.name}) AS {column.type}) AS {column.name}"
@@ -263,6 +269,12 @@ def _write_by_customers(engine: Engine, name: str, tables: dict[str, str], custo
         if column.name not in contract.key
     )
     engine.copy(f"SELECT {key}, {sums} FROM {parquet(*parts)} GROUP BY {key} ORDER BY {key}", file)
+
+
+def _remove(parts: list[Path]) -> None:
+    """Parts that have been put together, so that the disk holds them once."""
+    for part in parts:
+        part.unlink()
 
 
 def features_at(params: Params, cutoff: date) -> pl.DataFrame:
