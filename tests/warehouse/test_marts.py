@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -43,12 +45,13 @@ ROWS = st.lists(
 )
 
 
-def to_csv(rows: list[Row]) -> str:
+def to_csv(rows: list[Row], categories: Mapping[int | None, str] = MappingProxyType({})) -> str:
     def text(value: object) -> str:
         return "" if value is None else str(value)
 
     lines = [
-        f"{row.time:%Y-%m-%d %H:%M:%S} UTC,{row.kind},{text(row.product)},,,,{text(row.price)},"
+        f"{row.time:%Y-%m-%d %H:%M:%S} UTC,{row.kind},{text(row.product)},,"
+        f"{categories.get(row.product, '')},,{text(row.price)},"
         f"{text(row.customer)},{text(row.session)}"
         for row in rows
     ]

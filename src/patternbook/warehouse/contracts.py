@@ -508,9 +508,9 @@ MARTS: dict[str, Contract] = {
         ),
         Contract(
             name="session_funnel",
-            meaning="sessions by step of the funnel, by groups and by cluster of customers. A session is in a category "
-            "or price quarter by the products that it deals with, in several where they are; its steps there are those "
-            "with such products",
+            meaning="sessions and customers by step of the funnel, by groups and by cluster of customers. A session is "
+            "in a category or price quarter by the products that it deals with, in several where they are; its steps "
+            "there, and its customer's, are those with such products",
             key=("grouping_name", "group_name", "cluster"),
             columns=(
                 Column("grouping_name", "VARCHAR", "all, platform, newness, weekday, category or price"),
@@ -522,7 +522,10 @@ MARTS: dict[str, Contract] = {
                 ),
                 Column("cluster", "BIGINT", "customers put together by the remainder of their id by 499"),
                 Column("customers", "BIGINT", "distinct known customers"),
+                Column("viewers", "BIGINT", "of them, those with a view in the group's sessions"),
+                Column("viewers_to_cart", "BIGINT", "viewers with a cart event there at or after their first view"),
                 Column("carters", "BIGINT", "distinct known customers with a cart event"),
+                Column("carters_to_purchase", "BIGINT", "carters with a purchase there at or after their first cart"),
                 Column("buyers", "BIGINT", "distinct known customers with a purchase"),
                 Column("sessions", "BIGINT", "sessions"),
                 Column("viewing", "BIGINT", "sessions with a view"),
@@ -536,6 +539,9 @@ MARTS: dict[str, Contract] = {
             identities={
                 "steps shrink": "bool_and(viewing <= sessions and viewing_to_cart <= viewing "
                 "and carting_to_purchase <= carting and carting_to_purchase <= buying and buying <= sessions)",
+                "customers' steps shrink": "bool_and(viewers <= customers and viewers_to_cart <= viewers "
+                "and viewers_to_cart <= carters and carters <= customers and carters_to_purchase <= carters "
+                "and carters_to_purchase <= buyers and buyers <= customers)",
                 "carts with and without view": "bool_and(viewing_to_cart + carting_without_view = carting)",
             },
         ),

@@ -88,6 +88,11 @@ ACCOUNTING = {
     "(SELECT count(*) FROM sessions)",
     "the session funnel holds all orders": "(SELECT sum(buying) FROM session_funnel WHERE grouping_name = 'all') = "
     "(SELECT count(*) FROM purchases)",
+    **{
+        f"the session funnel holds all {step}": f"(SELECT coalesce(sum({step}), 0) FROM session_funnel "
+        f"WHERE grouping_name = 'all') = (SELECT coalesce(sum({step}), 0) FROM funnel)"
+        for step in ("viewers", "viewers_to_cart", "carters_to_purchase")
+    },
     "carts hold all sessions with one": "(SELECT count(*) FROM carts) = "
     "(SELECT coalesce(sum(carting), 0) FROM session_funnel WHERE grouping_name = 'all')",
     "first orders hold all buyers": "(SELECT count(*) FROM first_orders) = "

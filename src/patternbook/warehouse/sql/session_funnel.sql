@@ -1,23 +1,40 @@
--- Sessions by step of the funnel, by groups and by cluster of customers. A session is in a category or price band by
--- the products it deals with, and its steps there are those with such products.
-WITH bands AS (
-  SELECT product_id, CAST(price_quarter AS VARCHAR) AS part
+-- Sessions and customers by step of the funnel, by groups and by cluster of customers. A session is in a category or
+-- price band by the products it deals with, and its steps there are those with such products. Groups are numbers until
+-- the last step, as names are dear to join and to group by. A place is what products belong to: 0 all, above it a
+-- category, below it a price quarter.
+WITH categories AS (
+  SELECT category, CAST(row_number() OVER (ORDER BY category) AS INTEGER) AS place
+  FROM (SELECT DISTINCT split_part(category_code, '.', 1) AS category FROM products WHERE category_code IS NOT NULL)
+    AS named
+),
+platforms AS (
+  SELECT platform, CAST(row_number() OVER (ORDER BY platform) AS INTEGER) AS number
+  FROM (SELECT DISTINCT platform FROM sessions WHERE platform IS NOT NULL) AS named
+),
+belongings AS (
+  SELECT product_id, place
+  FROM products
+  JOIN categories ON categories.category = split_part(category_code, '.', 1)
+  UNION ALL
+  SELECT product_id, -price_quarter AS place
   FROM product_stats
   WHERE price_quarter IS NOT NULL
 ),
 looks AS (
-  SELECT 'session' AS scope, 'all' AS part, session_id, min(first_view_at) AS viewed_at
+  SELECT 0 AS place, session_id, min(first_view_at) AS viewed_at
   FROM activity
   GROUP BY session_id
   UNION ALL
-  SELECT 'category' AS scope, category AS part, session_id, min(first_view_at) AS viewed_at
+  SELECT place, session_id, min(first_view_at) AS viewed_at
   FROM category_activity
-  GROUP BY session_id, category
+  JOIN categories ON categories.category = category_activity.category
+  GROUP BY session_id, place
   UNION ALL
-  SELECT 'price' AS scope, part, session_id, min(CASE WHEN event_type = 'view' THEN event_time END) AS viewed_at
+  SELECT place, session_id, min(CASE WHEN event_type = 'view' THEN event_time END) AS viewed_at
   FROM events
-  JOIN bands ON bands.product_id = events.product_id
-  GROUP BY session_id, part
+  JOIN belongings ON belongings.product_id = events.product_id
+  WHERE place < 0
+  GROUP BY session_id, place
 ),
 choices AS (
   SELECT
@@ -29,125 +46,159 @@ choices AS (
   WHERE event_type IN ('cart', 'purchase')
 ),
 placed_choices AS (
-  SELECT 'session' AS scope, 'all' AS part, session_id, carted_at, bought_at
+  SELECT 0 AS place, session_id, carted_at, bought_at
   FROM choices
   UNION ALL
-  SELECT 'category' AS scope, split_part(category_code, '.', 1) AS part, session_id, carted_at, bought_at
+  SELECT place, session_id, carted_at, bought_at
   FROM choices
-  JOIN products ON products.product_id = choices.product_id
-  WHERE category_code IS NOT NULL
-  UNION ALL
-  SELECT 'price' AS scope, part, session_id, carted_at, bought_at
-  FROM choices
-  JOIN bands ON bands.product_id = choices.product_id
+  JOIN belongings ON belongings.product_id = choices.product_id
 ),
 decisions AS (
   SELECT
-    scope,
-    part,
+    place,
     session_id,
     min(carted_at) AS carted_at,
     max(carted_at) AS last_carted_at,
     max(bought_at) AS bought_at
   FROM placed_choices
-  GROUP BY scope, part, session_id
-),
-steps AS (
-  SELECT
-    looks.scope,
-    looks.part,
-    looks.session_id,
-    viewed_at IS NOT NULL AS viewed,
-    carted_at IS NOT NULL AS carted,
-    bought_at IS NOT NULL AS bought,
-    coalesce(viewed_at <= last_carted_at, false) AS viewed_then_carted,
-    coalesce(carted_at <= bought_at, false) AS carted_then_bought
-  FROM looks
-  LEFT JOIN decisions
-    ON decisions.scope = looks.scope AND decisions.part = looks.part AND decisions.session_id = looks.session_id
+  GROUP BY place, session_id
 ),
 groupings AS (
-  SELECT 'all' AS grouping_name, 'session' AS of_scope
+  SELECT 1 AS kind, 'all' AS grouping_name
   UNION ALL
-  SELECT 'platform' AS grouping_name, 'session' AS of_scope
+  SELECT 2 AS kind, 'platform' AS grouping_name
   UNION ALL
-  SELECT 'newness' AS grouping_name, 'session' AS of_scope
+  SELECT 3 AS kind, 'newness' AS grouping_name
   UNION ALL
-  SELECT 'weekday' AS grouping_name, 'session' AS of_scope
+  SELECT 4 AS kind, 'weekday' AS grouping_name
   UNION ALL
-  SELECT 'category' AS grouping_name, 'category' AS of_scope
+  SELECT 5 AS kind, 'category' AS grouping_name
   UNION ALL
-  SELECT 'price' AS grouping_name, 'price' AS of_scope
+  SELECT 6 AS kind, 'price' AS grouping_name
 ),
 visits AS (
   SELECT
     sessions.session_id,
     sessions.customer_id,
     abs(coalesce(sessions.customer_id, sessions.session_id)) % 499 AS cluster,
-    sessions.platform,
-    CAST(calendar.weekday AS VARCHAR) AS weekday,
+    platforms.number AS platform,
+    calendar.weekday,
     CASE
       WHEN sessions.customer_id IS NULL THEN NULL
-      WHEN sessions.started_at = customers.first_event_at THEN 'first visit'
-      ELSE 'returning'
+      WHEN sessions.started_at = customers.first_event_at THEN 1
+      ELSE 2
     END AS newness
   FROM sessions
   JOIN calendar ON calendar.slot = floor(epoch(sessions.started_at) / 900)
   LEFT JOIN customers ON customers.customer_id = sessions.customer_id
+  LEFT JOIN platforms ON platforms.platform = sessions.platform
+),
+steps AS (
+  SELECT
+    looks.place,
+    cluster,
+    customer_id,
+    platform,
+    newness,
+    weekday,
+    viewed_at,
+    carted_at,
+    last_carted_at,
+    bought_at
+  FROM looks
+  JOIN visits ON visits.session_id = looks.session_id
+  LEFT JOIN decisions ON decisions.session_id = looks.session_id AND decisions.place = looks.place
 ),
 placed AS (
   SELECT
-    grouping_name,
+    kind,
     CASE
-      WHEN grouping_name = 'platform' THEN visits.platform
-      WHEN grouping_name = 'weekday' THEN visits.weekday
-      WHEN grouping_name = 'newness' THEN visits.newness
-      ELSE part
-    END AS group_name,
+      WHEN kind = 1 THEN 0
+      WHEN kind = 2 THEN platform
+      WHEN kind = 3 THEN newness
+      WHEN kind = 4 THEN weekday
+      ELSE abs(place)
+    END AS number,
     cluster,
     customer_id,
-    viewed,
-    carted,
-    bought,
-    viewed_then_carted,
-    carted_then_bought
+    viewed_at,
+    carted_at,
+    last_carted_at,
+    bought_at
   FROM steps
-  JOIN groupings ON groupings.of_scope = steps.scope
-  JOIN visits ON visits.session_id = steps.session_id
+  JOIN groupings
+    ON (place = 0 AND kind <= 4) OR (place > 0 AND kind = 5) OR (place < 0 AND kind = 6)
 ),
 people AS (
   SELECT
-    grouping_name,
-    group_name,
+    kind,
+    number,
     cluster,
     customer_id,
+    min(viewed_at) AS first_view_at,
+    min(carted_at) AS first_cart_at,
+    max(last_carted_at) AS last_cart_at,
+    max(bought_at) AS last_purchase_at,
     count(*) AS sessions,
-    count(CASE WHEN viewed THEN 1 END) AS viewing,
-    count(CASE WHEN viewed_then_carted THEN 1 END) AS viewing_to_cart,
-    count(CASE WHEN carted THEN 1 END) AS carting,
-    count(CASE WHEN carted_then_bought THEN 1 END) AS carting_to_purchase,
-    count(CASE WHEN bought THEN 1 END) AS buying,
-    count(CASE WHEN bought AND NOT viewed THEN 1 END) AS buying_without_view,
-    count(CASE WHEN carted AND NOT viewed_then_carted THEN 1 END) AS carting_without_view
+    count(viewed_at) AS viewing,
+    count(CASE WHEN viewed_at <= last_carted_at THEN 1 END) AS viewing_to_cart,
+    count(carted_at) AS carting,
+    count(CASE WHEN carted_at <= bought_at THEN 1 END) AS carting_to_purchase,
+    count(bought_at) AS buying,
+    count(CASE WHEN viewed_at IS NULL THEN bought_at END) AS buying_without_view
   FROM placed
-  WHERE group_name IS NOT NULL
-  GROUP BY grouping_name, group_name, cluster, customer_id
+  WHERE number IS NOT NULL
+  GROUP BY kind, number, cluster, customer_id
+),
+totals AS (
+  SELECT
+    kind,
+    number,
+    cluster,
+    count(customer_id) AS customers,
+    count(CASE WHEN first_view_at IS NOT NULL THEN customer_id END) AS viewers,
+    count(CASE WHEN first_view_at <= last_cart_at THEN customer_id END) AS viewers_to_cart,
+    count(CASE WHEN first_cart_at IS NOT NULL THEN customer_id END) AS carters,
+    count(CASE WHEN first_cart_at <= last_purchase_at THEN customer_id END) AS carters_to_purchase,
+    count(CASE WHEN last_purchase_at IS NOT NULL THEN customer_id END) AS buyers,
+    CAST(sum(sessions) AS BIGINT) AS sessions,
+    CAST(sum(viewing) AS BIGINT) AS viewing,
+    CAST(sum(viewing_to_cart) AS BIGINT) AS viewing_to_cart,
+    CAST(sum(carting) AS BIGINT) AS carting,
+    CAST(sum(carting_to_purchase) AS BIGINT) AS carting_to_purchase,
+    CAST(sum(buying) AS BIGINT) AS buying,
+    CAST(sum(buying_without_view) AS BIGINT) AS buying_without_view,
+    CAST(sum(carting - viewing_to_cart) AS BIGINT) AS carting_without_view
+  FROM people
+  GROUP BY kind, number, cluster
 )
 SELECT
   grouping_name,
-  group_name,
+  CASE
+    WHEN grouping_name = 'all' THEN 'all'
+    WHEN grouping_name = 'platform' THEN platforms.platform
+    WHEN grouping_name = 'newness' AND totals.number = 1 THEN 'first visit'
+    WHEN grouping_name = 'newness' THEN 'returning'
+    WHEN grouping_name = 'category' THEN category
+    ELSE CAST(totals.number AS VARCHAR)
+  END AS group_name,
   cluster,
-  count(customer_id) AS customers,
-  count(CASE WHEN carting > 0 THEN customer_id END) AS carters,
-  count(CASE WHEN buying > 0 THEN customer_id END) AS buyers,
-  CAST(sum(sessions) AS BIGINT) AS sessions,
-  CAST(sum(viewing) AS BIGINT) AS viewing,
-  CAST(sum(viewing_to_cart) AS BIGINT) AS viewing_to_cart,
-  CAST(sum(carting) AS BIGINT) AS carting,
-  CAST(sum(carting_to_purchase) AS BIGINT) AS carting_to_purchase,
-  CAST(sum(buying) AS BIGINT) AS buying,
-  CAST(sum(buying_without_view) AS BIGINT) AS buying_without_view,
-  CAST(sum(carting_without_view) AS BIGINT) AS carting_without_view
-FROM people
-GROUP BY grouping_name, group_name, cluster
+  customers,
+  viewers,
+  viewers_to_cart,
+  carters,
+  carters_to_purchase,
+  buyers,
+  sessions,
+  viewing,
+  viewing_to_cart,
+  carting,
+  carting_to_purchase,
+  buying,
+  buying_without_view,
+  carting_without_view
+FROM totals
+JOIN groupings ON groupings.kind = totals.kind
+LEFT JOIN platforms ON platforms.number = totals.number
+LEFT JOIN categories ON categories.place = totals.number
 ORDER BY grouping_name, group_name, cluster
