@@ -283,7 +283,7 @@ DRAWN = {
     "who leaves by one horizon": lambda f: churn.horizons(left_by(0.8), 900, 30, f),
     "forecast and outcome of leaving": lambda f: leaving(10),
     "forecast and outcome in one group": lambda f: leaving(1),
-    "what a forecast goes by": lambda f: churn.importance(FACTORS, f),
+    "what a forecast goes by": lambda f: churn.importance(FACTORS, 900, 800, f),
     "waits by group": lambda f: churn.curves(waits("web", "<i>app</i> with quite a long name to read $1"), f),
     "risk and value": lambda f: churn.matrix(cells(*(1000.0 * k for k in range(9))), 90, f),
     "risk and value, most hidden": lambda f: churn.matrix(cells(1234.5, 0.0), 90, f),
@@ -378,6 +378,11 @@ def test_groups_show_their_intervals_and_name_the_best_only_where_they_differ() 
     assert "No clear difference" in texts(alike)
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_chart_says_of_how_many_it_is(name: str) -> None:
+    assert re.search(r"n = \d[\d,]*", texts(DRAWN[name](US)))
+
+
 def test_a_suppressed_rate_is_named_and_not_drawn() -> None:
     shops = groups(("phone", 900, 90), ("desk", 800, 4), ("tablet", 700, 50))
     figure = funnel.funnel_groups(shops, REES46, US)  # tablet is hidden too: else all buyers gave desk away
@@ -388,7 +393,7 @@ def test_a_suppressed_rate_is_named_and_not_drawn() -> None:
 def test_a_column_that_is_almost_complete_is_not_called_complete() -> None:
     figure = eda.coverage(coverage(0.99999999, 1.0), US)
     assert "1 of 2 columns have gaps" in texts(figure)
-    assert "< 100" in texts(figure)
+    assert "> 99.99%" in texts(figure)
 
 
 def test_money_is_written_in_the_runs_currency() -> None:

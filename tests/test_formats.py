@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 
 import pytest
@@ -27,6 +28,9 @@ INDIA, JAPAN = Formats("INR", "en_IN"), Formats("JPY", "ja_JP")
         (US, 0.000431, "share", "0.043%"),
         (US, 0, "share", "0%"),
         (US, 1, "share", "100%"),
+        (US, 0.0000025, "share", "< 0.001%"),
+        (US, 0.99999, "share", "> 99.99%"),
+        (DE, 0.99999, "share", "> 99,99\xa0%"),
         (US, -0.02, "share", "−2.0%"),
         (US, 59442.63, "currency", "$59,443"),
         (US, 297.213, "currency", "$297.21"),
@@ -78,6 +82,12 @@ def test_values(formats: Formats, value: object, unit: str, text: str) -> None:
         (49.75, "currency", (49.05, 50.53), "$49.75 ($49.05–$50.53)"),
         (5.0, "number", (5.0, 5.0), "5.00 (5.00–5.00)"),
         (1.0, "share", (0.9991, 1.0), "100% (99.91%–100%)"),
+        (0.203031, "share", (0.202689, 0.203372), "20.30% (20.27%–20.34%)"),
+        (0.00323, "share", (0.00319, 0.00327), "0.323% (0.319%–0.327%)"),
+        (0.0000025, "share", (0.0, 0.0000143), "< 0.001% (0%–0.001%)"),
+        (0.0000005, "share", (0.0, 0.0000025), "< 0.001% (0% to < 0.001%)"),
+        (0.9999998, "share", (0.9999989, 0.99999997), "> 99.99% (> 99.99%)"),
+        (0.99994, "share", (0.99991, 0.99997), "99.99% (99.99% to > 99.99%)"),
         (0.3, "share", (None, None), "30.0%"),
     ],
 )
@@ -93,8 +103,8 @@ def test_an_interval_still_holds_its_value_when_written(a: float, b: float, c: f
     low, value, high = sorted((a, b, c))
     written = US.value(value, "share", (low, high)).replace("%", "")
     point, ends = written.rstrip(")").split(" (")
-    first, last = ends.split("–")
-    assert float(first) <= float(point) <= float(last)
+    first, *_, last = [float(end.strip("<> ")) for end in re.split("–| to ", ends)] * 2
+    assert first <= float(point.strip("<> ")) <= last
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ Unit = Literal["count", "share", "factor", "number", "currency", "days", "months
 MISSING = "—"
 MINUS = "−"
 MAX_DECIMALS = 6
+MOST_OF_SHARES = 2  # decimals of a percentage, and one more where all are below one percent
 ROUNDING = 1e-12  # relative; an interval no wider than that is the rounding of floats
 
 
@@ -47,7 +48,8 @@ class Formats:
         """`value` in its unit, such as `60.6% (60.1%–61.1%)` with an interval; `—` where there is no value.
 
         With an interval, all three numbers have as many decimals as the interval's half-width deserves, and more where
-        an end that is not zero would read as zero.
+        an end that is not zero would read as zero. A share has two at most, three below one percent; one that would
+        still read as nobody or everybody and is not reads `< 0.001%` or `> 99.99%`.
         """
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             return MISSING
@@ -57,6 +59,8 @@ class Formats:
             return write(value, None)
         scale = 100 if unit == "share" else 1
         decimals = _decimals_of_interval(low * scale, high * scale)
+        if unit == "share":
+            decimals = min(decimals, _most_of_shares(max(abs(low), abs(high))))
         return f"{write(value, decimals)} ({_span(write(low, decimals), write(high, decimals))})"
 
     def count(self, value: Any) -> str:
@@ -147,7 +151,13 @@ class Formats:
         if value in (0, 1):
             decimals = 0  # nobody and everybody are exact
         elif decimals is None:
-            decimals = max(1, _decimals_for_digits(value * 100, 2))
+            digits = max(_decimals_for_digits(value * 100, 2), _decimals_for_digits((1 - value) * 100, 1))
+            decimals = min(max(1, digits), _most_of_shares(abs(value)))
+        least = 10.0 ** -(decimals + 2)
+        if decimals >= MOST_OF_SHARES and 0 < value < least / 2:
+            return f"< {self._share(least, decimals)}"
+        if decimals >= MOST_OF_SHARES and 1 - least / 2 < value < 1:
+            return f"> {self._share(1 - least, decimals)}"
         pattern = _locale(self.locale).percent_formats[None].pattern
         rounded = _without_negative_zero(value, _bounded(decimals) + 2)
         return _true_minus(
@@ -219,7 +229,9 @@ def _locale(name: str) -> Locale:
 
 
 def _span(low: str, high: str) -> str:
-    return f"{low} to {high}" if MINUS in low + high else f"{low}–{high}"
+    if low == high and low[0] in "<>":
+        return low
+    return f"{low} to {high}" if any(sign in low + high for sign in (MINUS, "<", ">")) else f"{low}–{high}"
 
 
 def _true_minus(text: str) -> str:
@@ -236,6 +248,10 @@ def _bounded(decimals: int) -> int:
 
 def _without_negative_zero(value: Any, decimals: int) -> Any:
     return abs(value) if round(float(value), decimals) == 0 else value
+
+
+def _most_of_shares(size: float) -> int:
+    return MOST_OF_SHARES if size >= 0.01 else MOST_OF_SHARES + 1
 
 
 def _decimals_for_digits(value: Any, digits: int) -> int:

@@ -121,7 +121,14 @@ def test_several_experiments_are_read_side_by_side() -> None:
     text = readout.answer(found, DESIGN, US)
     assert "<b>" not in text
     assert text.count("people") == 2
-    assert isinstance(readout.read([], DESIGN, 10), LeftOut)
+    counts = {measure.name: measure.value for measure in readout.measures(found, DESIGN)}
+    rejected = [
+        multipletests(own["p"].to_numpy(), 0.05, "fdr_bh")[0].sum() for _, own in found.effects.group_by("experiment")
+    ]
+    assert counts == {"comparisons_read": 4, "comparisons_clear": sum(rejected)}
+    none = readout.read([], DESIGN, 10)
+    assert isinstance(none, LeftOut)
+    assert {measure.reason for measure in readout.measures(none, DESIGN)} == {none.reason}
 
 
 def test_small_segments_are_left_out() -> None:

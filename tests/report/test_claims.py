@@ -73,3 +73,10 @@ def test_without_findings_the_subject_stands() -> None:
         update={"value": None, "low": None, "high": None, "reason": "No carts."}
     )
     assert claims(full_findings() | {"funnel.view_to_cart": absent}, FORMATS)["funnel"] == SUBJECTS["funnel"]
+
+
+@pytest.mark.parametrize(("clear", "said_of_it"), [(0, "show no clear effect"), (6, "a clear effect in 6 of 8")])
+def test_what_experiments_have_shown_is_said_in_the_heading(clear: int, said_of_it: str) -> None:
+    counts = {"experiments.comparisons_clear": clear, "experiments.comparisons_read": 8}
+    found = {name: finding(count, "count", name, "07_experiments#tbl-readout") for name, count in counts.items()}
+    assert said_of_it in said("readout", found)

@@ -10,7 +10,7 @@ from patternbook.analysis.roi import LABELS
 from patternbook.findings import Finding
 from patternbook.formats import Formats
 from patternbook.glossary import TERMS, used_in
-from patternbook.params import Params, params_from
+from patternbook.params import Bots, Params, params_from
 from patternbook.report.advice import advice
 from patternbook.report.risks import risk_notebook, risks
 from patternbook.report.terms import NOT_READ
@@ -48,6 +48,20 @@ def test_rates_that_moved_are_named_and_others_are_not() -> None:
     (risk,) = risks(PARAMS, found("propensity.score_psi", 0.02, 0.01, 0.03), drift)
     assert "carts" in risk.shows
     assert "orders" not in risk.shows
+    assert "Scores as a whole have hardly moved" in risk.shows
+
+
+def test_scores_that_moved_are_told_from_rates_that_did() -> None:
+    still = pl.DataFrame({"rate": ["carts"], "low": [0.95], "high": [1.05]})
+    (risk,) = risks(PARAMS, found("propensity.score_psi", 0.3, 0.2, 0.4), still)
+    assert risk.shows.startswith("Scores have moved as a whole")
+
+
+@pytest.mark.parametrize(("action", "said"), [("keep", "are counted"), ("exclude", "are left out")])
+def test_what_became_of_machines_follows_the_parameter(action: str, said: str) -> None:
+    params = PARAMS.model_copy(update={"quality": PARAMS.quality.model_copy(update={"bots": Bots(action=action)})})
+    (risk,) = risks(params, found("funnel.bots", 12, 12, 12, "count"), None)
+    assert said in risk.shows
 
 
 def test_a_run_without_findings_names_no_risk() -> None:

@@ -23,7 +23,7 @@ from scipy.stats import chi2, chisquare, false_discovery_control, norm
 from patternbook.analysis.corrections import Flags
 from patternbook.analysis.experiments import Design
 from patternbook.analysis.intervals import CONFIDENCE, Floats
-from patternbook.analysis.measure import LeftOut
+from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.trials import log_mixture
 from patternbook.formats import Formats
 from patternbook.markup import escaped
@@ -305,11 +305,12 @@ def _showed(found: Read, finished: Finished, design: Design, formats: Formats) -
         return table.filter(pl.col("experiment") == finished.name)
 
     table, mismatch = own(found.effects), float(own(found.arms)["p"][0])
-    clear = table.filter(pl.col("p_adjusted") < design.alpha).height
+    clear = _clear(table, design)
     sentences = [
-        f"**{escaped(finished.name)}.** {formats.count(finished.people.height)} people. {clear} of {table.height} "
-        f"comparisons with the control are clear at a rate of false discoveries of {formats.share(design.alpha)}, "
-        f"{_always(table)} even to those who looked before the end."
+        f"**{escaped(finished.name)}.** With {formats.count(finished.people.height)} people, {clear} of {table.height} "
+        f"{'comparisons' if table.height > 1 else 'comparison'} with the control {'is' if clear == 1 else 'are'} clear "
+        f"at a rate of false discoveries of {formats.share(design.alpha)}, {_always(table)} even to those who looked "
+        "before the end."
     ]
     if mismatch < MISMATCH:
         sentences.append(
@@ -326,6 +327,22 @@ def _showed(found: Read, finished: Finished, design: Design, formats: Formats) -
                 else "That the effect is the same in all segments cannot be ruled out."
             )
     return " ".join(sentences)
+
+
+def measures(found: Read | LeftOut, design: Design) -> list[Measure]:
+    """What 07 records of all finished experiments: comparisons with a control, and how many of them are clear."""
+    labels = {
+        "comparisons_read": "Comparisons with a control in finished experiments",
+        "comparisons_clear": "Comparisons with a control in finished experiments that are clear",
+    }
+    if isinstance(found, LeftOut):
+        return [measured(name, label, "count", None, found.reason) for name, label in labels.items()]
+    counts = {"comparisons_read": found.effects.height, "comparisons_clear": _clear(found.effects, design)}
+    return [Measure(name, label, "count", counts[name]) for name, label in labels.items()]
+
+
+def _clear(table: pl.DataFrame, design: Design) -> int:
+    return table.filter(pl.col("p_adjusted") < design.alpha).height
 
 
 def _named(name: str, table: pl.DataFrame) -> pl.DataFrame:

@@ -171,14 +171,14 @@ def matrix(cells: pl.DataFrame, horizon: int, formats: Formats) -> go.Figure:
         figure,
         title,
         f"Margin of twelve months expected to go with those who leave within {horizon} days, and how many customers, "
-        "by risk and value",
+        f"by risk and value; n = {formats.count(cells['customers'].sum())} customers in the cells shown",
         height=CELL * len(LEVELS),
         alt=f"Matrix of risk to leave and value. {drawing.listed(labels, spoken)}",
     )
 
 
-def importance(table: pl.DataFrame, formats: Formats) -> go.Figure:
-    """What the trees go by: share of the contributions of each feature."""
+def importance(table: pl.DataFrame, explained: int, tested: int, formats: Formats) -> go.Figure:
+    """What the trees go by: features by share in forecasts of `explained` customers, their AUC for `tested` ones."""
     shown = table.filter(pl.col("share") > 0).head(drawing.MOST_LABELLED_BARS // 2)
     labels = shown["meaning"].to_list()
     texts = [
@@ -191,7 +191,8 @@ def importance(table: pl.DataFrame, formats: Formats) -> go.Figure:
     return drawing.finished(
         figure,
         f"The trees go most by {shown['meaning'][0]}",
-        "Share of all contributions to the forecast (SHAP values, in size), and how well each tells alone",
+        "Share of all contributions to the forecast (SHAP values, in size), n = "
+        f"{formats.count(explained)} customers; how well each tells alone, n = {formats.count(tested)} tested",
         height=56 * shown.height,
         alt=f"Bar chart of what the forecast goes by. {drawing.listed(labels, texts)}",
     )

@@ -78,7 +78,7 @@ def coverage(result: Coverage, formats: Formats) -> go.Figure:
     """Which share of events has a value, by column; what is missing is pale."""
     table = result.table.reverse()
     names, shares = table["column"].to_list(), table["share"].to_list()
-    texts = [_almost(share, formats) for share in shares]
+    texts = [formats.share(share) for share in shares]
     hover = [
         f"{name}: {text} of {formats.count(result.events)} events" for name, text in zip(names, texts, strict=True)
     ]
@@ -215,12 +215,6 @@ def _activity_alt(table: pl.DataFrame, panels: dict[str, str], unit: str, format
 def _readable(value: Any) -> float:
     """Three significant digits: an average has no more to say."""
     return float(f"{float(value):.3g}") if value is not None else 0.0
-
-
-def _almost(share: float, formats: Formats) -> str:
-    """A share that is not all never reads as 100 %."""
-    text = formats.share(share)
-    return f"< {text}" if share < 1 and text == formats.share(0.9999999) else text
 
 
 def _band_label(low: float | None, high: float | None, formats: Formats) -> str:

@@ -84,6 +84,13 @@ def _experiments(known: Known, formats: Formats) -> str:
     return f"Testing the headline action first earns {size} {'more' if sign > 0 else 'less'} than deciding at once"
 
 
+def _readout(known: Known, formats: Formats) -> str:
+    if not known["experiments.comparisons_clear"].value:
+        return "Finished experiments show no clear effect"
+    clear, read = (_text(f"experiments.comparisons_{which}", known, formats) for which in ("clear", "read"))
+    return f"Finished experiments show a clear effect in {clear} of {read} comparisons"
+
+
 def _propensity(known: Known, formats: Formats) -> str:
     if _sign(known["propensity.auc_gain"]) <= 0:
         return "The forecast of who buys next does not clearly beat the simplest rule"
@@ -156,6 +163,7 @@ def _compaction(known: Known, formats: Formats) -> str:
 CLAIMS: dict[str, tuple[tuple[str, ...], Callable[[Known, Formats], str]]] = {
     "roi": (("roi.net_profit_realistic", "roi.net_profit_conservative"), _roi),
     "experiments": (("experiments.value_of_testing",), _experiments),
+    "readout": (("experiments.comparisons_clear", "experiments.comparisons_read"), _readout),
     "propensity": (("propensity.auc_gain", "propensity.lift_at_5pct"), _propensity),
     "churn": (("churn.auc", "churn.at_risk_90d", "churn.present", "churn.horizon_days"), _churn),
     "lifetime": (("lifetime.clv_12m",), _lifetime),

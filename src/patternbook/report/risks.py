@@ -39,7 +39,7 @@ class Risk(NamedTuple):
 def risks(params: Params, findings: Mapping[str, Finding], drift: pl.DataFrame | None) -> list[Risk]:
     """The risks that the run's findings give reason to name, those to the money first; `drift` is propensity.drift."""
     known = {name: finding for name, finding in findings.items() if finding.value is not None}
-    found = [*_of_money(params, known), *_of_models(known, drift), *_of_data(known)]
+    found = [*_of_money(params, known), *_of_models(known, drift), *_of_data(params, known)]
     return [risk for risk in found if risk.finding in known]
 
 
@@ -117,8 +117,7 @@ def _of_models(known: Mapping[str, Finding], drift: pl.DataFrame | None) -> Iter
         yield Risk(
             "Customers no longer behave as the forecast learned",
             "propensity.score_psi",
-            f"{'Beyond a tenth moved: ' + ', '.join(rates) + '. ' if rates else ''}The population stability index of "
-            "scores, which stays below a tenth where little moves, is {}.",
+            _of_shift(rates, float(psi.value or 0) > SHIFTED),
             "Train the forecast again as soon as outcomes allow, and until then check what it foretells.",
         )
     gain = known.get("propensity.auc_gain")
@@ -148,7 +147,18 @@ def _of_models(known: Mapping[str, Finding], drift: pl.DataFrame | None) -> Iter
         )
 
 
-def _of_data(known: Mapping[str, Finding]) -> Iterator[Risk]:
+def _of_shift(rates: list[str], scores: bool) -> str:
+    """What has moved: rates, scores, or both. `{}` is the population stability index of the scores."""
+    told = f"Beyond a tenth moved: {', '.join(rates)}. " if rates else ""
+    if scores:
+        return (
+            f"{told}Scores have moved as a whole: their population stability index, below a tenth where little does, "
+            "is {}."
+        )
+    return f"{told}Scores as a whole have hardly moved: their population stability index, {{}}, is below a tenth."
+
+
+def _of_data(params: Params, known: Mapping[str, Finding]) -> Iterator[Risk]:
     change = known.get("eda.revenue_change")
     if change is not None and change.ends[1] < 0:
         yield Risk(
@@ -172,8 +182,11 @@ def _of_data(known: Mapping[str, Finding]) -> Iterator[Risk]:
         yield Risk(
             "Machines are counted as customers",
             "funnel.bots",
-            "In the log {} customers do more than a person can; they are kept out of rates.",
-            "Leave them out of every audience.",
+            "In the log {} customers do more than a person can; "
+            + (
+                "they are left out of every result." if params.quality.bots.action == "exclude" else "they are counted."
+            ),
+            "Leave them out of every audience, and out of every result with quality.bots.action: exclude.",
         )
     rejected = known.get("compaction.rows_rejected")
     if rejected is not None and float(rejected.value or 0) > 0:
