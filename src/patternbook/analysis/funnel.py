@@ -300,7 +300,7 @@ def _buyers_sentence(result: Published, formats: Formats) -> str | None:
             formats.count(result.customers("buyers_without_cart")),
             formats.count(result.customers("buyers")),
         )
-        sentence += f"; {without} of {buyers} buyers never had a cart"
+        sentence += f"; of {buyers} buyers, {without} never had a cart"
     return sentence + "."
 
 

@@ -243,7 +243,7 @@ def answer(table: pl.DataFrame | LeftOut, people: People | None, design: Design,
         return formats.share(row[name], (row[f"{name}_low"], row[f"{name}_high"]))
 
     return (
-        f"{SHOWN_ARMS} treated arms on {len(people.names)} metrics are {plain['comparisons']} comparisons. Read "
+        f"With {SHOWN_ARMS} treated arms, {len(people.names)} metrics make {plain['comparisons']} comparisons. Read "
         f"without a correction, {told(plain, 'familywise')} of experiments without an effect find one; by "
         f"{READINGS[design.correction]}, {told(chosen, 'familywise')}. Its price is power: where every arm works, it "
         f"finds that somewhere in {told(chosen, 'any')} of experiments, not in {told(plain, 'any')}."

@@ -307,17 +307,20 @@ def answer(found: Baskets, products: Pairs | LeftOut, names: pl.DataFrame, rules
     first = f"Of {formats.count(len(found))} baskets, {share} hold two or more products."
     if found.oversized:
         first += (
-            f" {formats.count(found.oversized)} baskets of more than {formats.count(found.largest)} products are left "
-            "out: in them, almost everything goes with everything."
+            f" Left out are {formats.count(found.oversized)} of more than {formats.count(found.largest)} products: in "
+            "them, almost everything goes with everything."
         )
     if isinstance(products, LeftOut):
         return products.reason if several.value is None else f"{first} {products.reason}"
     tested, kept = formats.count(products.tested), products.kept.height
+    pairs = (
+        f"Of {tested} pairs of products" if products.tested > 1 else "Of the one pair of products that could be tested"
+    )
     if not kept:
-        return f"{first} Of {tested} pairs of products, none is reliably bought together more often than by chance."
+        return f"{first} {pairs}, none is reliably bought together more often than by chance."
     count = (
-        f"{first} Of {tested} pairs of products, {formats.count(kept)} are bought together more often than by chance; "
-        f"at most {formats.tenths(rules.false_discovery_rate)} of them are expected to be false."
+        f"{first} {pairs}, {formats.count(kept)} {'is' if kept == 1 else 'are'} bought together more often than by "
+        f"chance; at most {formats.tenths(rules.false_discovery_rate)} of them are expected to be false."
     )
     best = named(products, names).row(0, named=True)
     return (

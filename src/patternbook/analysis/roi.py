@@ -766,14 +766,13 @@ def _expected(simulated: Simulated, formats: Formats) -> str:
     loss = below_zero(simulated.profit)
     return (
         f"{_counted(simulated.cases)} worth the money, now or after a test{_delayed(simulated)}. Expected is a net "
-        f"profit of {middle} in "
-        f"the first year; one time in ten it is less than {low}, one time in ten more than {high}. The probability of "
-        f"a loss is {formats.share(loss.value, loss.interval)}."
+        f"profit of {middle} in the first year; one time in ten it is less than {low}, one time in ten more than "
+        f"{high}. The probability of a loss is {formats.share(loss.value, loss.interval)}."
     )
 
 
 def _counted(cases: Mapping[str, Case]) -> str:
-    return "One action is" if len(cases) == 1 else f"{len(cases)} actions are"
+    return "One action is" if len(cases) == 1 else f"In all, {len(cases)} actions are"
 
 
 def _delayed(simulated: Simulated) -> str:

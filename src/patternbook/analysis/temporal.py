@@ -592,7 +592,5 @@ def months_answer(found: Months | LeftOut, formats: Formats) -> str:
     begins, ends = (formats.date(row["month"], "yMMM") for row in (first, last))
     changes = sum(int(found.table[f"{name}_shifted"].sum()) for name in found.measures)
     sentence = f"From {begins} to {ends}, {' and '.join(told)}. " if told else ""
-    noun = "change" if changes == 1 else "changes"
-    return f"{sentence}{formats.count(changes)} {noun} from one month to the next " + (
-        "is reliable." if changes == 1 else "are reliable."
-    )
+    reliable = f"{formats.count(changes) if changes else 'none'} {'is' if changes <= 1 else 'are'} reliable"
+    return f"{sentence}Of the changes from one month to the next, {reliable}."

@@ -93,7 +93,7 @@ def curves(found: Curves, formats: Formats) -> go.Figure:
                 mode="lines",
                 line={"color": colour, "width": 1.8, "shape": "hv"},
                 hovertext=[
-                    f"{in_chart(name)}, {days} days: {formats.share(share, (low, high))}"
+                    f"{in_chart(name)}, {formats.value(days, 'days')}: {formats.share(share, (low, high))}"
                     for days, share, low, high in own.select("days", "share", "low", "high").iter_rows()
                 ],
                 hoverinfo="text",

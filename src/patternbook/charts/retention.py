@@ -138,7 +138,7 @@ def waiting(found: Waiting, formats: Formats) -> go.Figure:
             mode="lines",
             line={"color": theme.ORANGE, "width": 2, "shape": "hv"},
             hovertext=[
-                f"within {days} days: {formats.share(share, (low, high))}"
+                f"within {formats.value(days, 'days')}: {formats.share(share, (low, high))}"
                 for days, share, low, high in rows.select("days", "share", "low", "high").iter_rows()
             ],
             hoverinfo="text",

@@ -142,7 +142,7 @@ def _temporal(known: Known, formats: Formats) -> str:
 
 
 def _retention(known: Known, formats: Formats) -> str:
-    return f"{_text('retention.week1_churn', known, formats)} of new customers do not come back in their second week"
+    return f"Of new customers, {_text('retention.week1_churn', known, formats)} do not come back in their second week"
 
 
 def _eda(known: Known, formats: Formats) -> str:
