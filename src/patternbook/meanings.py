@@ -469,6 +469,20 @@ RESULT_TABLES: dict[str, ResultTable] = {
             **_rate("conversion", "buyers ÷ visitors"),
         },
     ),
+    "funnel.customer_groups": ResultTable(
+        "one row a group of customers by what they do there: a step counts within the group's sessions, in a category "
+        "or price group with its products. A customer may be in several groups",
+        {
+            "grouping": Meaning("what the groups are"),
+            "group": Meaning("the group"),
+            "customers": Meaning("distinct known customers in it", "count"),
+            **_rate("view_to_cart", "viewers with a cart event at or after their first view ÷ viewers"),
+            **_rate("cart_to_purchase", "customers with a cart who buy at or after their first cart event ÷ those"),
+            **_rate("conversion", "buyers ÷ customers"),
+            "p": Meaning("p-value of the same conversion as in the other groups of the grouping", "number"),
+            "differs": Meaning("1 reliably above the others, -1 below, else 0; all groups tested together", "count"),
+        },
+    ),
     "funnel.carts": ResultTable(
         "one row a way that sessions with a cart go on",
         {

@@ -16,6 +16,7 @@ from sklearn.metrics import ndcg_score
 
 from patternbook.analysis import recommendations
 from patternbook.analysis.baskets import Baskets, baskets
+from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.recommendations import METHODS, TOP, Check, Queries, Ranking, Sales, Scores, check, learn
 from patternbook.formats import Formats
@@ -216,8 +217,21 @@ def test_methods_compare_on_the_same_queries_and_name_every_method() -> None:
         "hit_rate_at_10",
         "hit_rate_popularity",
         "hit_rate_gain",
+        "hit_rate_gain_customer",
         "test_baskets",
     }
+
+
+@pytest.mark.parametrize(
+    ("gain", "plain"),
+    [((0.02, 0.01, 0.03), False), ((0.01, -0.01, 0.03), True), ((-0.02, -0.03, -0.01), True), ((0.0, 0.0, 0.0), True)],
+)
+def test_lists_for_a_customer_that_do_not_beat_popularity_are_said_not_to(
+    gain: tuple[float, float, float], plain: bool
+) -> None:
+    result = checked(companions(np.random.default_rng(7)), [k % 300 for k in range(1500)])
+    result.gains["customer"]["popularity"] = Estimate(*gain, 300)
+    assert ("is not shown to beat popularity" in recommendations.answer(result, US)) is plain
 
 
 @pytest.mark.parametrize("held", [[], [{1}] * 200, [{1, 2}] * 20, [{k} for k in range(50)]])

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from test_intervals import accepted
 
-from patternbook.analysis import abandonment, intervals, sessions, signals
+from patternbook.analysis import abandonment, customergroups, funnel, intervals, sessions, signals
 from patternbook.analysis.clustered import CLUSTERS, shares
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.sessions import COLUMNS, Groups, Sessions
@@ -171,6 +171,76 @@ def test_order_lines_have_no_sessions() -> None:
     left_out = sessions.total(rows, "transactions", 10)
     assert isinstance(left_out, LeftOut)
     assert all(measure.value is None for measure in sessions.measures(left_out))
+
+
+# --- customers by group -------------------------------------------------------------------------------------------
+
+
+def people(size: int, buyers: int, carters: int | None = None) -> pl.DataFrame:
+    """Customers of whom the first buy, after a cart; all look."""
+    carted = buyers if carters is None else carters
+    frame = pl.DataFrame({"id": range(size)}).with_columns(cluster=pl.col("id") % CLUSTERS)
+    carts, buys = (pl.col("id") < carted).sum(), (pl.col("id") < buyers).sum()
+    everyone = [pl.len().alias(name) for name in ("customers", "viewers", "sessions")]
+    return frame.group_by("cluster").agg(
+        *everyone,
+        *(carts.alias(name) for name in ("viewers_to_cart", "carters")),
+        *(buys.alias(name) for name in ("carters_to_purchase", "buyers")),
+        *(pl.lit(0).alias(name) for name in COLUMNS if name not in ("customers", "carters", "buyers", "sessions")),
+    )
+
+
+def customers_mart(**groups: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat(
+        rows.with_columns(
+            pl.lit(key.split("__")[0]).alias("grouping_name"), pl.lit(key.split("__")[1]).alias("group_name")
+        ).cast({pl.Int32: pl.Int64, pl.UInt32: pl.Int64})
+        for key, rows in groups.items()
+    )
+
+
+def customers_by_group(**groups: pl.DataFrame) -> pl.DataFrame:
+    found = customergroups.by_group(customers_mart(**groups), PRODUCTS, 10, 0.05, US)
+    assert isinstance(found, Groups)
+    assert charts.customer_groups(found, OVERALL, US).layout.title.text
+    return found.table
+
+
+def test_a_rate_of_customers_is_wilsons_and_groups_that_differ_are_told_apart() -> None:
+    table = customers_by_group(all__all=people(1500, 300), category__a=people(1000, 300), category__b=people(800, 80))
+    a, b = table.sort("group").iter_rows(named=True)
+    assert (a["conversion"], a["differs"], b["differs"]) == (0.3, 1, -1)
+    assert [a["conversion_low"], a["conversion_high"]] == pytest.approx(
+        [float(end) for end in intervals.wilson(300, 1000)]
+    )
+
+
+def test_groups_that_overlap_are_suppressed_each_for_itself() -> None:
+    table = customers_by_group(
+        all__all=people(1000, 100), newness__first=people(1000, 3), newness__returning=people(400, 99)
+    )
+    assert dict(table.select("group", "conversion").iter_rows()) == {"first": None, "returning": 99 / 400}
+
+
+def test_groups_that_share_customers_out_give_none_away_by_subtraction() -> None:
+    table = customers_by_group(
+        all__all=people(1000, 103),
+        platform__web=people(500, 60),
+        platform__app=people(300, 40),
+        platform__tv=people(200, 3),
+    )
+    rates = dict(table.select("group", "conversion").iter_rows())
+    assert rates == {"web": 0.12, "app": None, "tv": None}
+
+
+def test_few_customers_stand_together_only_where_they_are_shared_out() -> None:
+    groups = {"a": people(500, 60), "b": people(400, 40), "c": people(3, 0), "d": people(2, 0)}
+    by = {f"platform__{name}": rows for name, rows in groups.items()}
+    assert customers_by_group(all__all=people(905, 100), **by)["group"].to_list() == ["a", sessions.POOLED]
+    assert customers_by_group(all__all=people(800, 95), **by)["group"].to_list() == ["a", "b"]
+
+
+OVERALL = funnel.publish(funnel.Funnel(1000, 1000, 100, 100, 100, 100, 0), "clickstream", 10)
 
 
 # --- carts --------------------------------------------------------------------------------------------------------

@@ -29,7 +29,14 @@ def test_a_bot_is_flagged_and_kept_by_default(project: Trial) -> None:
     assert project.mart("daily")["events"].sum() == EVENTS + 60
     found = bots.bots(project.mart("bots"), project.mart("daily"), excluded=False)
     assert found.share == EVENTS / (EVENTS + 60)
-    assert "1 customer has more than 1,000 events" in bots.answer(found, 1000, 50_000, US)
+    told = bots.answer(found, 1000, 50_000, 10, US)
+    assert told.startswith("Fewer than 10 customers have more than 1,000 events") and "They are kept" in told
+    assert all(measure.value is None and measure.reason for measure in bots.measures(found, 10))
+    many = found._replace(customers=10)
+    assert bots.answer(many, 1000, 50_000, 10, US).startswith("10 customers have")
+    assert [measure.value for measure in bots.measures(many, 10)] == [10, found.share]
+    nobody = found._replace(customers=0, share=0.0)
+    assert [measure.value for measure in bots.measures(nobody, 10)] == [0, 0.0]
 
 
 def test_an_excluded_bot_is_in_no_mart_but_its_own(project: Trial) -> None:
@@ -42,7 +49,7 @@ def test_an_excluded_bot_is_in_no_mart_but_its_own(project: Trial) -> None:
     assert project.mart("session_funnel").filter(pl.col("grouping_name") == "all")["sessions"].sum() == 20
     found = bots.bots(project.mart("bots"), project.mart("daily"), excluded=True)
     assert found.share == EVENTS / (EVENTS + 60)
-    assert "excluded from every result" in bots.answer(found, 1000, 50_000, US)
+    assert "excluded from every result" in bots.answer(found, 1000, 50_000, 10, US)
 
 
 def test_limits_move_the_border_without_compacting_again(project: Trial) -> None:
@@ -53,7 +60,7 @@ def test_limits_move_the_border_without_compacting_again(project: Trial) -> None
     assert project.mart("bots").is_empty()
     assert project.paths.compaction.stat().st_mtime_ns == before
     found = bots.bots(project.mart("bots"), project.mart("daily"), excluded=False)
-    assert bots.answer(found, 20_000, 200_000, US).startswith("No customer has more than 20,000 events on one day")
+    assert bots.answer(found, 20_000, 200_000, 10, US).startswith("No customer has more than 20,000 events on one day")
 
 
 def test_a_log_of_nothing_but_bots_is_one_message(project: Trial) -> None:

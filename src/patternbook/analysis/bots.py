@@ -7,6 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from patternbook.analysis.measure import Measure
+from patternbook.analysis.suppression import few
 from patternbook.formats import Formats
 
 
@@ -26,22 +27,32 @@ def bots(mart: pl.DataFrame, daily: pl.DataFrame, excluded: bool) -> Bots:
     return Bots(mart.height, events, events / every, excluded)
 
 
-def measures(found: Bots) -> list[Measure]:
-    """What 06 records of bots."""
+def measures(found: Bots, minimum_group: int) -> list[Measure]:
+    """What 06 records of bots; nothing of fewer than `minimum_group` of them, whose events would be theirs alone."""
+    reason = (
+        f"Fewer than {minimum_group} customers, too few to publish." if few(found.customers, minimum_group) else None
+    )
     return [
-        Measure("bots", "Customers who do more than a person can", "count", found.customers),
-        Measure("bot_events", "Their share of all events", "share", found.share),
+        Measure(
+            "bots",
+            "Customers who do more than a person can",
+            "count",
+            None if reason else found.customers,
+            reason=reason,
+        ),
+        Measure("bot_events", "Their share of all events", "share", None if reason else found.share, reason=reason),
     ]
 
 
-def answer(found: Bots, events_a_day: int, events_in_all: int, formats: Formats) -> str:
+def answer(found: Bots, events_a_day: int, events_in_all: int, minimum_group: int, formats: Formats) -> str:
     """How many customers are flagged and what happened to them, in one or two sentences."""
     rule = f"more than {formats.count(events_a_day)} events on one day or {formats.count(events_in_all)} in all"
     if not found.customers:
         return f"No customer has {rule}, so none is taken for a bot."
-    noun = "customer has" if found.customers == 1 else "customers have"
     fate = "excluded from every result" if found.excluded else "kept; quality.bots excludes them"
+    if few(found.customers, minimum_group):
+        return f"Fewer than {minimum_group} customers have {rule}, more than a person can. They are {fate}."
     return (
-        f"{formats.count(found.customers)} {noun} {rule}, more than a person can: {formats.tenths(found.share)} of all "
-        f"events. They are {fate}."
+        f"{formats.count(found.customers)} customers have {rule}, more than a person can: "
+        f"{formats.tenths(found.share)} of all events. They are {fate}."
     )

@@ -43,6 +43,7 @@ LEAST_QUERIES = 30  # fewer later baskets, or customers, say nothing
 METHODS = ("also bought", "co-occurrence", "popularity in the category", "popularity")
 OWN, BASELINE = METHODS[0], METHODS[-1]
 SCORES = ("hit_rate", "mrr", "ndcg")
+NO_LISTS = "Too few known customers buy something new to them in the later baskets to check lists for them."
 TASKS = {"product": "Beside a product", "customer": "For a customer"}
 
 
@@ -505,6 +506,7 @@ def measures(checked: Check | LeftOut) -> list[Measure]:
         "hit_rate_at_10": f"Share of later baskets of which {TOP} recommendations beside a product hold another",
         "hit_rate_popularity": f"The same with the {TOP} most popular products",
         "hit_rate_gain": "Difference of the two, recommendations above popularity",
+        "hit_rate_gain_customer": "The same difference for lists for a customer, of what is new to them",
     }
     later = "Later baskets that recommendations are checked on"
     if isinstance(checked, LeftOut):
@@ -517,10 +519,11 @@ def measures(checked: Check | LeftOut) -> list[Measure]:
     rates = (
         Estimate(row["hit_rate"], row["hit_rate_low"], row["hit_rate_high"], row["customers"]) for row in (ours, theirs)
     )
-    estimates = (*rates, checked.gains["product"][BASELINE])
+    for_customers = checked.gains.get("customer", {}).get(BASELINE)
+    estimates = (*rates, checked.gains["product"][BASELINE], for_customers)
     rates_and_gain = zip(labels.items(), estimates, strict=True)
     return [
-        *(measured(name, label, "share", own) for (name, label), own in rates_and_gain),
+        *(measured(name, label, "share", own, None if own else NO_LISTS) for (name, label), own in rates_and_gain),
         Measure("test_baskets", later, "count", checked.baskets),
     ]
 
@@ -559,6 +562,12 @@ def _verdict(gain: Estimate | None, formats: Formats) -> str:
     return f"{points} percentage points, {sure}"
 
 
+def beats_popularity(checked: Check, task: str) -> bool:
+    """Whether our hit rate is reliably above that of popularity: the interval of the difference lies above 0."""
+    gain = checked.gains[task].get(BASELINE)
+    return gain is not None and gain.low is not None and gain.low > 0
+
+
 def answer(checked: Check, formats: Formats) -> str:
     """How well each task is done on later baskets, and whether better than by simpler methods."""
     sentences = [
@@ -575,4 +584,10 @@ def answer(checked: Check, formats: Formats) -> str:
             f"{where} the first {TOP} recommendations hold something that is then bought in {own} of cases; those by "
             f"{best}, the best simpler method, in {theirs}. The difference is {_verdict(gains[best], formats)}."
         )
+        if task == "customer" and not beats_popularity(checked, task):
+            gain = _verdict(gains.get(BASELINE), formats)
+            sentences.append(
+                f"So the list for a customer is not shown to beat {BASELINE} (difference: {gain}); the most popular "
+                "products that they have not bought serve as well."
+            )
     return " ".join(sentences)

@@ -72,7 +72,7 @@ def total(mart: pl.DataFrame, source_kind: str, minimum_group: int) -> Sessions 
         if reason:
             why_not[name] = reason
         else:
-            found = shares(*(_matrix(everyone, ["all"], column) for column in (took, could)))
+            found = shares(*(totals(everyone, ["all"], column) for column in (took, could)))
             value, low, high = (float(part[0]) for part in found)
             known = np.isfinite(low)
             rates[name] = Estimate(value, low if known else None, high if known else None, counts[could])
@@ -90,12 +90,12 @@ def _why_not(counts: dict[str, int], took: str, could: str, people: str, minimum
     return None
 
 
-def _matrix(rows: pl.DataFrame, groups: list[str], column: str) -> Floats:
+def totals(rows: pl.DataFrame, groups: list[str], column: str) -> Floats:
     """Totals of one grouping, clusters × groups."""
-    totals = np.zeros((CLUSTERS, len(groups)))
+    matrix = np.zeros((CLUSTERS, len(groups)))
     place = rows["group_name"].replace_strict({group: k for k, group in enumerate(groups)}, return_dtype=pl.Int64)
-    np.add.at(totals, (rows["cluster"].to_numpy(), place.to_numpy()), rows[column].to_numpy())
-    return totals
+    np.add.at(matrix, (rows["cluster"].to_numpy(), place.to_numpy()), rows[column].to_numpy())
+    return matrix
 
 
 def measures(found: Sessions | LeftOut) -> list[Measure]:
@@ -132,8 +132,12 @@ def by_group(
     found = [part for part in parts if part is not None]
     if not found:
         return LeftOut("There are no two groups of sessions with enough customers to compare.")
-    table = pl.concat([part for part, _ in found])
-    p = np.concatenate([values for _, values in found])
+    table, p = pl.concat([part for part, _ in found]), np.concatenate([values for _, values in found])
+    return told_apart(table, p, rate, product_stats, formats)
+
+
+def told_apart(table: pl.DataFrame, p: Floats, rate: float, product_stats: pl.DataFrame, formats: Formats) -> Groups:
+    """Groups of all groupings, tested together and named; `difference` in the table becomes `differs`."""
     known = np.isfinite(p) & table["conversion"].is_not_null().to_numpy()
     reliable = np.zeros(len(p), bool)
     if known.any():
@@ -169,28 +173,32 @@ def _one_grouping(mart: pl.DataFrame, grouping: str, minimum_group: int) -> tupl
         return None
     if grouping in ("weekday", "price"):
         names = sorted(names)
-    totals = {column: _matrix(rows, names, column) for column in COLUMNS}
+    counts = {column: totals(rows, names, column) for column in COLUMNS}
     columns: dict[str, Floats] = {}
     for name, (_, took, could, people) in RATES.items():
-        small = totals[could].sum(axis=0) < minimum_group
-        hide = hidden(totals[people].sum(axis=0), minimum_group, also=small)
-        for end, values in zip(("", "_low", "_high"), shares(totals[took], totals[could]), strict=True):
+        small = counts[could].sum(axis=0) < minimum_group
+        hide = hidden(counts[people].sum(axis=0), minimum_group, also=small)
+        for end, values in zip(("", "_low", "_high"), shares(counts[took], counts[could]), strict=True):
             columns[f"{name}{end}"] = np.where(hide, np.nan, values)
-    odds = _log_odds(totals["buying"], totals["sessions"])
-    others = [totals[name].sum(axis=1, keepdims=True) - totals[name] for name in ("buying", "sessions")]
-    difference = odds.minus(_log_odds(*others))
+    difference = against_the_others(counts["buying"], counts["sessions"])
     table = pl.DataFrame(
         {
             "grouping": grouping,
             "group": names,
-            "customers": totals["customers"].sum(axis=0).astype(int),
-            "sessions": totals["sessions"].sum(axis=0).astype(int),
+            "customers": counts["customers"].sum(axis=0).astype(int),
+            "sessions": counts["sessions"].sum(axis=0).astype(int),
         }
         | columns
         | {"difference": difference.values}
     )
     rates = [f"{name}{end}" for name in RATES for end in ("", "_low", "_high")]
     return table.with_columns(pl.col(rates).fill_nan(None)), difference.p_values()
+
+
+def against_the_others(took: Floats, could: Floats) -> LogRatios:
+    """Odds of each group (a column) against those of all other groups together; rows are clusters."""
+    others = [part.sum(axis=1, keepdims=True) - part for part in (took, could)]
+    return _log_odds(took, could).minus(_log_odds(*others))
 
 
 def _log_odds(took: Floats, could: Floats) -> LogRatios:
@@ -231,7 +239,7 @@ def answer(found: Sessions | LeftOut, formats: Formats) -> str:
     return " ".join(sentences) or next(iter(found.why_not.values()))
 
 
-def groups_answer(found: Groups | LeftOut, formats: Formats) -> str:
+def groups_answer(found: Groups | LeftOut, formats: Formats, of: str = "sessions") -> str:
     """Which groups convert reliably above and below the others, in a sentence or two of Markdown."""
     if isinstance(found, LeftOut):
         return found.reason
@@ -244,6 +252,6 @@ def groups_answer(found: Groups | LeftOut, formats: Formats) -> str:
             rate = formats.share(row["conversion"], (row["conversion_low"], row["conversion_high"]))
             told.append(f"{formats.count(own.height)} {words}: {escaped(row['group'])}, {rate})")
     if not told:
-        return f"None of {formats.count(tested.height)} groups of sessions converts reliably unlike the others."
+        return f"None of {formats.count(tested.height)} groups of {of} converts reliably unlike the others."
     groups = formats.count(tested.height)
-    return f"Of {groups} groups of sessions, these convert reliably unlike the others: {'; '.join(told)}."
+    return f"Of {groups} groups of {of}, these convert reliably unlike the others: {'; '.join(told)}."

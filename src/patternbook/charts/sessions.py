@@ -10,6 +10,8 @@ import polars as pl
 from patternbook import theme
 from patternbook.analysis import intervals
 from patternbook.analysis.abandonment import ORDERED, OTHER, SAME, Carts
+from patternbook.analysis.funnel import Published
+from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.sessions import GROUPINGS, Groups, Sessions
 from patternbook.analysis.signals import Signals, most_telling, named
 from patternbook.charts import drawing
@@ -63,13 +65,24 @@ def funnel(found: Sessions, formats: Formats) -> go.Figure:
 
 
 def groups(found: Groups, overall: Sessions, formats: Formats) -> go.Figure:
+    """Conversion of sessions by group; see `_groups`."""
+    n = f"n = {formats.count(overall.counts['sessions'])} sessions"
+    return _groups(found, overall.rates.get("conversion"), "sessions", "Sessions with a purchase", n, formats)
+
+
+def customer_groups(found: Groups, overall: Published, formats: Formats) -> go.Figure:
+    """Conversion of customers by group; see `_groups`."""
+    n = f"n = {formats.count(overall.funnel.visitors)} customers, who may be in several groups"
+    return _groups(found, overall.rate("conversion"), "customers", "Customers who buy in the group", n, formats)
+
+
+def _groups(found: Groups, everyone: Estimate | None, of: str, what: str, n: str, formats: Formats) -> go.Figure:
     """Conversion by group, under the name of each grouping; groups that reliably differ from the others are coloured.
 
-    The dotted line is the conversion of all sessions; products of one category or price are but a part of a session.
+    The dotted line is the conversion of all; products of one category or price are but a part of what they do.
     """
     shown = found.table.drop_nulls("conversion")
     figure = go.Figure()
-    everyone = overall.rates.get("conversion")
     ticked: list[tuple[int, str]] = []
     at = 0
     for (grouping,), own in shown.group_by("grouping", maintain_order=True):
@@ -98,18 +111,17 @@ def groups(found: Groups, overall: Sessions, formats: Formats) -> go.Figure:
         showgrid=False,
     )
     differing = int((shown["differs"].fill_null(0) != 0).sum())
-    noun = "group of sessions differs" if differing == 1 else "groups of sessions differ"
+    noun = f"group of {of} differs" if differing == 1 else f"groups of {of} differ"
     return drawing.finished(
         figure,
         f"{formats.count(differing)} {noun} reliably in conversion"
         if differing
-        else "No group of sessions differs reliably in conversion",
-        "Sessions with a purchase, with 95% intervals; reliably "
+        else f"No group of {of} differs reliably in conversion",
+        f"{what}, with 95% intervals; reliably "
         f"{drawing.coloured('above', theme.GREEN)} or "
-        f"{drawing.coloured('below', theme.RED)} the other groups; dotted: all sessions; "
-        f"n = {formats.count(overall.counts['sessions'])} sessions",
+        f"{drawing.coloured('below', theme.RED)} the other groups; dotted: all {of}; {n}",
         height=GROUP_ROW * at,
-        alt="Dot chart of conversion by group of sessions. "
+        alt=f"Dot chart of conversion by group of {of}. "
         + drawing.listed(shown["group"].to_list(), [formats.share(value) for value in shown["conversion"]]),
         right=56,
     )

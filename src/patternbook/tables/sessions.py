@@ -20,18 +20,31 @@ MEASURES = {
 
 def groups(found: pl.DataFrame, formats: Formats) -> GT:
     """The funnel by group of sessions."""
+    note = "Within a session; all groups are tested together (Benjamini–Hochberg, by cluster of customers)."
+    return _groups("session-groups", found, Column("Sessions", "count"), "sessions", note, formats)
+
+
+def customer_groups(found: pl.DataFrame, formats: Formats) -> GT:
+    """The funnel by group of customers."""
+    note = (
+        "Steps within the group; a customer may be in several. Intervals by customer (Wilson); all groups are tested "
+        "together (Benjamini–Hochberg, by cluster of customers)."
+    )
+    return _groups("customer-groups", found, Column("Customers", "count"), "customers", note, formats)
+
+
+def _groups(name: str, found: pl.DataFrame, size: Column, counted: str, note: str, formats: Formats) -> GT:
     words = {1: "above", 0: "no clear difference", -1: "below"}
     shown = found.with_columns(pl.col("differs").replace_strict(words, default=None))
     rates = {"view_to_cart": "View to cart", "cart_to_purchase": "Cart to purchase", "conversion": "Conversion"}
     columns = {
         "group": Column("Group"),
         "grouping": Column("By"),
-        "sessions": Column("Sessions", "count"),
-        **{name: Column(label, "share", (f"{name}_low", f"{name}_high")) for name, label in rates.items()},
+        counted: size,
+        **{rate: Column(label, "share", (f"{rate}_low", f"{rate}_high")) for rate, label in rates.items()},
         "differs": Column("Conversion against the others"),
     }
-    note = "Within a session; all groups are tested together (Benjamini–Hochberg, by cluster of customers)."
-    return table("session-groups", shown, columns, formats, note)
+    return table(name, shown, columns, formats, note)
 
 
 def typical(found: pl.DataFrame, formats: Formats) -> GT:
