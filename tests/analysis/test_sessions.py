@@ -215,9 +215,10 @@ def test_a_rate_of_customers_is_wilsons_and_groups_that_differ_are_told_apart() 
     )
 
 
-def test_groups_that_overlap_are_suppressed_each_for_itself() -> None:
+@pytest.mark.parametrize("buyers", [100, 110])  # fewer than those of both groups; more, as some take steps across them
+def test_groups_that_overlap_are_suppressed_each_for_itself(buyers: int) -> None:
     table = customers_by_group(
-        all__all=people(1000, 100), newness__first=people(1000, 3), newness__returning=people(400, 99)
+        all__all=people(1000, buyers), newness__first=people(1000, 3), newness__returning=people(400, 99)
     )
     assert dict(table.select("group", "conversion").iter_rows()) == {"first": None, "returning": 99 / 400}
 
@@ -231,6 +232,12 @@ def test_groups_that_share_customers_out_give_none_away_by_subtraction() -> None
     )
     rates = dict(table.select("group", "conversion").iter_rows())
     assert rates == {"web": 0.12, "app": None, "tv": None}
+
+
+def test_a_step_that_groups_share_out_is_not_had_by_subtraction_though_they_overlap() -> None:
+    groups = {"all__all": people(1000, 102), "newness__first": people(1000, 3), "newness__returning": people(400, 99)}
+    found = customergroups.by_group(customers_mart(**groups), PRODUCTS, 10, 0.05, US)
+    assert isinstance(found, LeftOut)  # the one is of three customers, the other is all but these
 
 
 def test_few_customers_stand_together_only_where_they_are_shared_out() -> None:

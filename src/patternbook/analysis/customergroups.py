@@ -52,7 +52,8 @@ def _one_grouping(
     sizes = rows.group_by("group_name").agg(pl.col("visitors").sum())
     sizes = sizes.sort("visitors", "group_name", descending=[True, False])
     names = sizes["group_name"].to_list()
-    if _shared_out(sizes["visitors"].to_numpy(), everyone["visitors"]):
+    shared_out = sizes["visitors"].sum() <= everyone["visitors"]  # no customer need be in two groups
+    if shared_out:
         small = smallest_to_pool(sizes["visitors"].to_list(), minimum_group)
         small = max(small, len(names) - MOST_GROUPS)
         small = 2 if small == 1 else small  # `all other` of one group would be that group
@@ -72,7 +73,7 @@ def _one_grouping(
     columns: dict[str, Floats] = {}
     for name, (_, took, could) in RATES.items():
         small_base = counts[could] < minimum_group
-        if _shared_out(counts[took], everyone[took]):
+        if shared_out or counts[took].sum() == everyone[took]:  # then the rate of all would give a lone one away
             hide = hidden(counts[took], minimum_group, also=small_base)
         else:
             hide = few(counts[took], minimum_group) | small_base
@@ -83,8 +84,3 @@ def _one_grouping(
     labels = {"grouping": grouping, "group": names, "customers": counts["visitors"].astype(int)}
     table = pl.DataFrame(labels | columns | {"difference": difference.values})
     return table.with_columns(pl.col(list(columns)).fill_nan(None)), difference.p_values()
-
-
-def _shared_out(counts: Floats, all_customers: int) -> bool:
-    """Whether groups may share customers out among them: together they are no more than all customers are."""
-    return bool(counts.sum() <= all_customers)

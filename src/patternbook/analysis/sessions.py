@@ -136,8 +136,12 @@ def by_group(
     return told_apart(table, p, rate, product_stats, formats)
 
 
-def told_apart(table: pl.DataFrame, p: Floats, rate: float, product_stats: pl.DataFrame, formats: Formats) -> Groups:
+def told_apart(
+    table: pl.DataFrame, p: Floats, rate: float, product_stats: pl.DataFrame, formats: Formats
+) -> Groups | LeftOut:
     """Groups of all groupings, tested together and named; `difference` in the table becomes `differs`."""
+    if table["conversion"].null_count() == table.height:
+        return LeftOut("Too few customers bought in each group to compare conversion.")
     known = np.isfinite(p) & table["conversion"].is_not_null().to_numpy()
     reliable = np.zeros(len(p), bool)
     if known.any():
