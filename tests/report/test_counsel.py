@@ -64,13 +64,6 @@ def test_what_became_of_machines_follows_the_parameter(action: str, said: str) -
     assert said in risk.shows
 
 
-@pytest.mark.parametrize(("action", "said"), [("keep", "they are counted"), ("exclude", "left out of every result")])
-def test_what_is_said_of_bots_follows_the_parameter(action: str, said: str) -> None:
-    values = {"run": "x", "source": {"kind": "simulated"}, "quality": {"bots": {"action": action}}}
-    (risk,) = risks(params_from(values, "p.yaml"), found("funnel.bots", 12, 12, 12, "count"), None)
-    assert said in risk.shows
-
-
 def test_a_run_without_findings_names_no_risk() -> None:
     assert risk_notebook(PARAMS, {}, None, FORMATS) is None
 
