@@ -4,7 +4,7 @@ A number may stand in the report's text where it is one of these:
 - a finding or a parameter, as a link to its cell or row, written as that one is;
 - the interval of the finding before it;
 - the confidence of intervals;
-- a date;
+- a date, or a name in code;
 - in a paragraph that ends with a link to the cell that wrote it: what that notebook found, a row of its result tables,
   or a parameter, each rounded as it is written;
 - the number of a figure or table, which the renderer writes.
@@ -13,11 +13,12 @@ On paper, where links lead nowhere, a paragraph with a number has to be one of t
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import polars.selectors as cs
@@ -25,11 +26,17 @@ from playwright.sync_api import Page
 
 from patternbook.findings import Finding, read_artefacts, read_findings
 from patternbook.formats import Formats
-from patternbook.params import Params
+from patternbook.params import Params, params_from
 from patternbook.paths import RunPaths
 from patternbook.report.parameters import flat, row, spellings
 from patternbook.report.variables import CONFIDENCE, anchor, number
 
+PLACE = {"notebook": "02_eda", "cell": "tbl-kpis", "kind": "measured"}
+PREVIOUS = {
+    "eda.aov": Finding(value=1.0, low=0.9, high=1.1, unit="currency", label="Average order value", n=9, **PLACE),
+    "eda.orders": Finding(value=9, unit="count", label="Orders", **PLACE),
+    "eda.lost": Finding(value=7, unit="count", label="What no run finds any more", **PLACE),
+}
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"  # of the locale en_US, in which tests run
 NAMES = r"SHA-256"  # that have a number in them
 DATE = rf"{MONTH} (?:\d{{1,2}}, )?\d{{4}}(?: at \d{{1,2}}:\d{{2}}\s[AP]M)?|\d{{4}} Q[1-4]|\b\d{{2}}:00"
@@ -42,6 +49,7 @@ PARTS = """all => all.filter(one => !one.closest('table, .calculator')).map(one 
     for (const child of node.childNodes) {
       if (child.nodeType === 3) parts.push([child.textContent, '', '', '']);
       else if (child.matches?.('.float-number, script, table')) continue;
+      else if (child.matches?.('code')) parts.push([child.textContent, '', '', 'code']);
       else if (child.matches?.('a')) parts.push(
         [child.textContent, child.getAttribute('href'), child.title || child.dataset.home || '', child.className]);
       else walk(child);
@@ -130,6 +138,36 @@ def untold_on_screen(paper: Iterable[list[str]], screen: Iterable[Paragraph]) ->
     return ["".join(words) for words in paper if not is_told(words)]
 
 
+def lay_previous(paths: RunPaths, params: dict[str, Any]) -> None:
+    """What a run was before, of which its report tells what moved: `PREVIOUS`, and nothing else was found."""
+    manifest = {
+        "run": paths.run, "finished_at": "2026-11-23T23:30:00+00:00", "patternbook": "0.1", "python": "3.11",
+        "platform": "p", "processor": "x86_64", "packages": {}, "code": {"a.py": "1"}, "git": {"commit": None},
+        "parameters": params_from(params, "p.yaml").model_dump(mode="json", by_alias=True),
+        "inputs": {"raw/2019.csv": {"sha256": "1"}},
+    }  # fmt: skip
+    paths.previous.parent.mkdir(parents=True, exist_ok=True)
+    found = {name: finding.model_dump() for name, finding in PREVIOUS.items()}
+    paths.previous.write_text(json.dumps({"manifest": manifest, "findings": found}), "utf-8")
+
+
+def _of_changes(findings: Mapping[str, Finding]) -> Iterator[float]:
+    """How many findings are not as they were in `PREVIOUS`, how many there are, and how many lie apart."""
+
+    def told(finding: Finding | None) -> object:
+        return None if finding is None else (finding.value, finding.low, finding.high)
+
+    known = findings.keys() | PREVIOUS.keys()
+    yield float(sum(told(findings.get(name)) != told(PREVIOUS.get(name)) for name in known))
+    yield float(len(known))
+    yield float(
+        sum(
+            before.high is not None and findings[name].low is not None and before.high < findings[name].low
+            for name, before in PREVIOUS.items()
+        )
+    )
+
+
 class Numbers:
     """What a run's numbers are and where each has its home."""
 
@@ -138,7 +176,7 @@ class Numbers:
         self.findings = read_findings(paths.findings)
         self.parameters = dict(flat(params))
         notebooks = {finding.notebook for finding in self.findings.values()}
-        self.cells = {
+        self.cells = {"00_changes": {*_of_changes(self.findings)}} | {
             notebook: {*self._of_findings(notebook), *self._of_parameters(), *_of_tables(paths, written.tables)}
             for notebook, written in read_artefacts(paths, notebooks).items()
         }
@@ -160,7 +198,7 @@ class Numbers:
             if "finding" in part.role.split() and part.title:
                 wrong += [] if self._is_what_it_says(part) else [part.text]
                 before = self._finding(part)
-            elif not part.href:
+            elif not part.href and part.role != "code":
                 text = part.text
                 if before is not None:
                     text = self._without_interval(text, before)

@@ -29,7 +29,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     params = yaml.safe_load((real_run.PROJECT / "params" / "smoke.yaml").read_text("utf-8"))
-    return real_run.run(tmp_path_factory.mktemp("smoke"), **params)
+    root = tmp_path_factory.mktemp("smoke")
+    prose.lay_previous(RunPaths(params["run"], root), params)
+    return real_run.run(root, **params)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +179,6 @@ def test_paper_says_what_the_screen_does(smoke: RunPaths, screen: list[prose.Par
 
 
 WITHOUT_N = {
-    "churn.matrix": "each cell says how many customers it holds",
     "roi.roadmap": "dates of the plan; the table below says with how many each is tested",
     "roi.tornado": "what is expected at the ends of each assumption; nothing is sampled",
     "experiments.detectable": "worked out from the plan; nothing is sampled",

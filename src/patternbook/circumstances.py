@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -49,11 +49,13 @@ def compare_circumstances(before: Mapping[str, Any], after: Mapping[str, Any]) -
     )
 
 
-def named(changes: list[Change]) -> str:
-    """The first few of what has changed, those marked that are new or gone, and how many more there are."""
-    names = [f"{change.what}{_fate(change)}" for change in changes[:FILES_NAMED]]
-    more = len(changes) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+def named(changes: list[Change], write: Callable[[str], str] = str) -> str:
+    """The first few of what has changed, those marked that are new or gone, and that there are more.
+
+    `write` writes each name.
+    """
+    names = [f"{write(change.what)}{_fate(change)}" for change in changes[:FILES_NAMED]]
+    return ", ".join(names) + (" and others" if len(changes) > len(names) else "")
 
 
 def _fate(change: Change) -> str:

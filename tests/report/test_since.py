@@ -13,7 +13,7 @@ from fake_run import SIMULATED, Report, finding
 from patternbook.findings import Finding
 from patternbook.params import Params
 from patternbook.report.cells import MARKDOWN, data_of, labelled
-from patternbook.report.since import MOST_ROWS, Since, since
+from patternbook.report.since import MOST_LEADING, MOST_ROWS, Since, since
 from patternbook.report.template import headlines
 from patternbook.runs import State
 
@@ -47,16 +47,16 @@ def section(
     return since(params, State(manifest(params), NOW), baseline, ["funnel.conversion"])
 
 
-def rows(found: Since | None) -> list[list[str]]:
+def rows(found: Since | None, label: str = "tbl-moved") -> list[list[str]]:
     assert found
-    (output,) = labelled(found.notebook)["tbl-moved"].outputs
+    (output,) = labelled(found.notebook)[label].outputs
     lines = data_of(output)[MARKDOWN].splitlines()[2:]
     return [[cell.strip().replace("\\", "") for cell in line.strip("| ").split(" | ")] for line in lines]
 
 
 def text(found: Since | None) -> str:
     assert found
-    return found.values["since.text"].replace("\\", "")
+    return " ".join(found.values[f"since.{name}"] for name in ("text", "circumstances")).replace("\\", "")
 
 
 def test_nothing_is_said_where_nothing_moved_or_nothing_is_known() -> None:
@@ -81,7 +81,7 @@ def test_when_it_was_and_what_else_differs_is_told() -> None:
     later = SIMULATED.model_copy(update={"eda": SIMULATED.eda.model_copy(update={"top_products": 7})})
     said = text(section(params=later, digest="2"))
     assert "Nov 23, 2026 at 11:30 PM (UTC) says something else in 3 of 4 findings; 1 of them moved beyond" in said
-    assert "`eda.top_products` (10, now 7); input (<b>.csv)." in said
+    assert "`eda.top_products` (10, now 7); input (`<b>.csv`)." in said
     assert "They read different files" in said
     assert "Both read the same data" in text(section())
     assert "What else differs" not in text(section())
@@ -99,12 +99,15 @@ def test_a_run_that_it_is_compared_with_is_named() -> None:
     assert found.values["since.title"] == "Compared with run last\\-month"
 
 
-def test_a_long_table_is_cut_and_says_so() -> None:
+def test_the_first_page_has_what_leads_and_a_long_table_is_cut_and_says_so() -> None:
     many = {f"a.n{n}": finding(n, "count", f"N{n}", PLACE) for n in range(MOST_ROWS + 5)}
     found = section(before=BEFORE | many)
-    assert len(rows(found)) == MOST_ROWS
     assert found
-    assert "8 more moved" in labelled(found.notebook)["tbl-moved"].caption
+    assert rows(found) == rows(found, "tbl-moved-all")[:MOST_LEADING]
+    assert len(rows(found, "tbl-moved-all")) == MOST_ROWS
+    assert "What moved most" in labelled(found.notebook)["tbl-moved-all"].caption
+    assert "What moved," in labelled(section().notebook)["tbl-moved-all"].caption  # type: ignore[union-attr]
+    assert "#sec-moved" in found.values["since.text"]
 
 
 def test_headlines_are_the_template_s_key_figures() -> None:

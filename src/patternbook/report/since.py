@@ -1,4 +1,7 @@
-"""What has moved since the run was executed last, or on another run: a paragraph and a table of the report."""
+"""What has moved since the run was executed last, or on another run.
+
+A sentence and the leading moves stand on the first page, all of them and what else differs at the end.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,11 @@ from patternbook.report.variables import Variables, at_home
 from patternbook.runs import State
 
 NAME = "00_changes"
-MOST_ROWS = 12
+MOST_LEADING = 5  # rows on the first page
+MOST_ROWS = 60
 MOST_PARAMETERS = 6  # spelled out in the paragraph
 LONGEST_VALUE = 40  # characters; a whole table of rules is not spelled out
+ALL = "[All that moved](#sec-moved), and what else differs, stands at the end."
 WORDS: dict[Verdict, str] = {
     "beyond": "beyond the intervals",
     "within": "within the intervals",
@@ -36,7 +41,7 @@ WORDS: dict[Verdict, str] = {
 
 
 class Since(NamedTuple):
-    """The section: `since.title` and `since.text` for the template, and the notebook that holds `tbl-moved`."""
+    """`since.title`, `since.text` and `since.circumstances` for the template, and the notebook with both tables."""
 
     values: Variables
     notebook: Notebook
@@ -54,41 +59,48 @@ def since(params: Params, now: State, baseline: State | None, headlines: Sequenc
         return None
     other = params.report.compare_with
     formats = Formats(params.currency.code, params.currency.locale)
-    text = _text(comparison, formats, ZoneInfo(params.report.time_zone))
+    told = {
+        "since.text": f"{_text(comparison, formats, ZoneInfo(params.report.time_zone))} {ALL}",
+        "since.circumstances": _circumstances(comparison),
+    }
     title = escaped(f"Compared with run {other}" if other else "Since the last run")
+    home = f"notebooks/{NAME}.html#tbl-moved"
     return Since(
-        {"since.title": title, "since.text": at_home(text, f"notebooks/{NAME}.html#tbl-moved")},
-        new_notebook([new_text(f"# {title}"), _table(comparison, formats)]),
+        {"since.title": title} | {name: at_home(text, home) for name, text in told.items()},
+        new_notebook([new_text(f"# {title}"), _leading(comparison, formats), _all(comparison, formats)]),
     )
 
 
 def _text(comparison: Comparison, formats: Formats, zone: ZoneInfo) -> str:
-    """As Markdown: which run it was, how much moved, what else is different, whether chance can be behind it."""
+    """As Markdown: which run it was, and how much moved."""
     moment = datetime.fromisoformat(comparison.before.manifest["finished_at"]).astimezone(zone)
     beyond = sum(move.verdict == "beyond" for move in comparison.moves)
-    found = (
+    return escaped(
         f"The run that finished on {formats.date(moment)} at {formats.clock(moment)} ({zone.key}) says something else "
         f"in {formats.count(len(comparison.moves))} of {formats.count(comparison.known)} findings; "
         f"{formats.count(beyond) if beyond else 'none'} of them moved beyond their intervals."
     )
+
+
+def _circumstances(comparison: Comparison) -> str:
+    """As Markdown: what else is different, and whether chance can be behind what moved."""
     differs = comparison.circumstances
     files = [change._replace(what=PurePosixPath(change.what).name) for change in differs.inputs]
     changes = [
         *_parameters(differs.parameters),
-        *([f"input ({escaped(named(files))})"] if files else []),
-        *([f"code ({formats.count(len(differs.code))} files)"] if differs.code else []),
-        *([f"versions ({escaped(named(differs.versions))})"] if differs.versions else []),
+        *([f"input ({named(files, code)})"] if files else []),
+        *(["code"] if differs.code else []),
+        *([f"versions ({named(differs.versions, code)})"] if differs.versions else []),
     ]
     different = f"What else differs: {'; '.join(changes)}." if changes else ""
-    return " ".join(part for part in (escaped(found), different, escaped(differs.shared)) if part)
+    return " ".join(part for part in (different, escaped(differs.shared)) if part)
 
 
 def _parameters(changes: list[Change]) -> list[str]:
     """The first few of the parameters that changed; what a newer version has added takes no room from them."""
     ordered = sorted(changes, key=lambda change: ABSENT in (change.before, change.after))
     shown = [f"{code(change.what)} {escaped(_change_of(change))}" for change in ordered[:MOST_PARAMETERS]]
-    more = len(changes) - len(shown)
-    return [*shown, *([f"{more} more parameters"] if more > 0 else [])]
+    return [*shown, *(["other parameters"] if len(changes) > len(shown) else [])]
 
 
 def _change_of(change: Change) -> str:
@@ -97,16 +109,23 @@ def _change_of(change: Change) -> str:
     return f"({change.before}, now {change.after})"
 
 
-def _table(comparison: Comparison, formats: Formats) -> Any:
-    moves = comparison.moves
+def _leading(comparison: Comparison, formats: Formats) -> Any:
+    moves = comparison.moves[:MOST_LEADING]
+    return _table("tbl-moved", "What moved first of all, with 95% intervals", moves, comparison, formats)
+
+
+def _all(comparison: Comparison, formats: Formats) -> Any:
+    caption = f"What moved{' most' if len(comparison.moves) > MOST_ROWS else ''}, with 95% intervals"
+    return _table("tbl-moved-all", caption, comparison.moves[:MOST_ROWS], comparison, formats)
+
+
+def _table(label: str, caption: str, moves: Sequence[Move], comparison: Comparison, formats: Formats) -> Any:
     then = Formats(comparison.before.manifest["parameters"]["currency"]["code"], formats.locale)
     rows = [
         [move.label, _value(move.before, then), _value(move.after, formats), _size(move, formats), WORDS[move.verdict]]
-        for move in moves[:MOST_ROWS]
+        for move in moves
     ]
-    more = len(moves) - len(rows)
-    caption = "What moved, with 95% intervals" + (f"; {formats.count(more)} more moved" if more else "")
-    return table_cell("tbl-moved", caption, ["Finding", "Before", "Now", "Change", "Verdict"], rows, "lrrrl")
+    return table_cell(label, caption, ["Finding", "Before", "Now", "Change", "Verdict"], rows, "lrrrl")
 
 
 def _value(finding: Finding | None, formats: Formats) -> str:
