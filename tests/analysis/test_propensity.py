@@ -23,6 +23,7 @@ from patternbook.analysis import (
     propensity,
     scoring,
 )
+from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut
 from patternbook.analysis.predictors import PREDICTORS, Preparation
 from patternbook.analysis.propensity import Forecast, Panel
@@ -221,6 +222,17 @@ def test_shuffled_labels_fall_to_chance(shop: Market, forecast: Forecast) -> Non
     chance = leaks.shuffled(shop.panels, forecast)
     assert chance.low is not None and chance.high is not None
     assert chance.low < 0.5 < chance.high
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.45, 0.55, "no better than chance"), (0.37, 0.46, "no better than chance"), (0.55, 0.65, "something links")],
+)
+def test_only_ranking_above_chance_raises_doubts(
+    forecast: Forecast, shop: Market, low: float, high: float, said: str
+) -> None:
+    audit = leaks.alone(forecast.labels, shop.panels.test.x)
+    assert said in leaks.answer(audit, Estimate((low + high) / 2, low, high, 900), Formats("USD", "en_US"))
 
 
 def test_every_column_says_why_it_may_be_known(shop: Market, forecast: Forecast) -> None:

@@ -55,6 +55,8 @@ def test_a_number_with_its_interval_is_the_finding() -> None:
         "12,345 of them",  # two findings are written so
         "$7,478,744.50",
         "fell by 37.3% (36.8%–37.9%)",
+        "a median of 41,000 (39,950–42,050) or 38,000 (36,050–39,950)",  # ends of an interval
+        "a median of 41,000 (39,950 to 42,050) or 38,000 (36,050 to 39,950)",
     ],
 )
 def test_what_may_be_another_number_is_left_alone(text: str) -> None:

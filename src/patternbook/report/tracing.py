@@ -19,6 +19,8 @@ from patternbook.report.variables import LINK, at_home, linked, number
 ANSWER = "answer-"  # start of the label of a cell that answers in a sentence
 PARAMETERS = "parameters"  # option of such a cell: the parameters that its sentence states
 BEFORE_A_WORD = r"(?= [a-z])"
+NO_END_BEFORE = r"(?<![\w.,$€£–−-])(?<!\d to )(?<!% to )"  # not within a number, not the high end of an interval
+NO_END_AFTER = r"(?![\w%–]|[.,]\d| to [$€£−\d])"  # nor the low end of one
 FEWEST_DIGITS = 4  # of a number that stands alone: shorter ones may well be another one
 
 
@@ -83,7 +85,7 @@ def _traced(text: str, links: Mapping[str, str]) -> str:
     if not links:
         return text
     longest_first = "|".join(re.escape(written) for written in sorted(links, key=len, reverse=True))
-    return re.sub(rf"(?<![\w.,$€£−-])(?:{longest_first})(?![\w%]|[.,]\d)", lambda match: links[match[0]], text)
+    return re.sub(rf"{NO_END_BEFORE}(?:{longest_first}){NO_END_AFTER}", lambda match: links[match[0]], text)
 
 
 def _stated(text: str, links: Mapping[str, str]) -> str:
