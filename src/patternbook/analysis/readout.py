@@ -332,8 +332,8 @@ def _showed(found: Read, finished: Finished, design: Design, formats: Formats) -
 def measures(found: Read | LeftOut, design: Design) -> list[Measure]:
     """What 07 records of all finished experiments: comparisons with a control, and how many of them are clear."""
     labels = {
-        "comparisons_read": "Comparisons with a control in finished experiments",
-        "comparisons_clear": "Comparisons with a control in finished experiments that are clear",
+        "comparisons_read": "Comparisons in finished experiments",
+        "comparisons_clear": "Clear comparisons in finished experiments",
     }
     if isinstance(found, LeftOut):
         return [measured(name, label, "count", None, found.reason) for name, label in labels.items()]
