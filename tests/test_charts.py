@@ -416,7 +416,7 @@ def test_flows_too_thin_for_a_telephone_are_one_for_each_origin_and_lose_nobody(
 def test_hidden_days_are_gaps_and_said() -> None:
     figure = eda.activity(activity(60, hidden=12), US)
     assert figure.data[0].y[0] is None
-    assert "not shown for too few customers: 12" in texts(figure)
+    assert "for too few people: 12" in texts(figure)
 
 
 @pytest.mark.parametrize(

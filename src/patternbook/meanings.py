@@ -992,10 +992,12 @@ RESULT_TABLES: dict[str, ResultTable] = {
         "one row a whole day with events: what happened, and what weekday, trend and payday lead to expect",
         {
             "day": Meaning("the day, in the shop's local time", "time"),
-            "count": Meaning("orders (sessions, where there is no order); null where there are few customers", "count"),
+            "count": Meaning(
+                "orders (sessions, where there is no order); null where few people are behind it", "count"
+            ),
             "expected": Meaning("what the model expects; a day that stands out does not pull it", "number"),
             "factor": Meaning("count ÷ expected", "factor"),
-            "p": Meaning("p-value of a day so far from what is expected", "number"),
+            "p": Meaning("p-value of a day so far from what is expected; null where count is", "number"),
             "odd": Meaning("whether it stands out, at temporal.false_discovery_rate for all days together"),
         },
     ),

@@ -237,6 +237,21 @@ def test_days_of_few_customers_are_hidden() -> None:
     assert touched["customers_average"].null_count() == touched["revenue_average"].null_count() == 7
 
 
+def test_orders_and_revenue_of_few_buyers_are_hidden_where_many_came() -> None:
+    day = pl.col("event_time").dt.date() == date(2024, 7, 10)
+    bought = pl.col("event_type") == "purchase"
+    events = log(20)
+    kept = events.filter(day & bought)["customer_id"].unique().sort().head(3).implode()
+    marts = marts_of(events.filter(~(day & bought) | pl.col("customer_id").is_in(kept)))
+    activity = eda.activity(marts, Span.of(marts.sessions, "UTC"), 7, 10)
+    assert isinstance(activity, Activity)
+    hidden = activity.table.filter(pl.col("at") == date(2024, 7, 10))
+    assert hidden["customers"][0] >= 10
+    assert hidden.select("orders", "revenue").row(0) == (None, None)
+    assert activity.table["customers_average"].null_count() == 6
+    assert activity.table["orders"].null_count() >= 2  # a lone one would be the total less the others
+
+
 def test_a_log_of_few_people_shows_no_activity() -> None:
     marts = marts_of(log(20).filter(pl.col("customer_id") < 9))
     assert isinstance(eda.activity(marts, Span.of(marts.sessions, "UTC"), 7, 10), LeftOut)

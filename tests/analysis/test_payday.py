@@ -37,7 +37,7 @@ def counts(rng: np.random.Generator, days: int, *, factor: float = FACTOR, mean:
 
 
 def daily(at: list[date], orders: np.ndarray) -> pl.DataFrame:
-    return pl.DataFrame({"day": at, "orders": orders.astype(int), "sessions": 500, "customers": 400})
+    return pl.DataFrame({"day": at, "orders": orders.astype(int), "sessions": 500, "customers": 400, "buyers": 90})
 
 
 def whole(at: list[date]) -> Period:
@@ -123,13 +123,20 @@ def test_a_shop_that_is_shut_on_saturdays_is_not_odd_then() -> None:
     assert effect.effect.interval[0] < FACTOR < effect.effect.interval[1]
 
 
-def test_days_of_few_customers_hide_their_counts() -> None:
+def test_days_of_few_buyers_hide_their_counts_and_no_total_gives_them_away() -> None:
     at, y = counts(np.random.default_rng(5), 120, memory=0.0)
-    few = daily(at, y).with_columns(pl.when(pl.col("day") == at[60]).then(3).otherwise("customers").alias("customers"))
+    few = daily(at, y).with_columns(
+        pl.when(pl.col("day") == at[60])
+        .then(3)
+        .when(pl.col("day") == at[90])
+        .then(40)
+        .otherwise("buyers")
+        .alias("buyers")
+    )
     found = payday.odd_days(payday.series(few, whole(at)), PAYDAYS, 0.05, 10)
     assert isinstance(found, OddDays)
-    assert found.table.filter(pl.col("count").is_null())["day"].to_list() == [at[60]]
-    assert found.table["factor"].null_count() == 1
+    assert found.table.filter(pl.col("count").is_null())["day"].to_list() == [at[60], at[90]]
+    assert found.table["factor"].null_count() == found.table["p"].null_count() == 2
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,7 @@ def check_days_and_hours(project: Trial, rows: list[Row], visits: list[list[Row]
             {
                 **counts(own),
                 "customers": len(known(own)),
+                "buyers": len(known([row for row in own if row.kind == "purchase"])),
                 "sessions": sum(key(min(row.time for row in visit)) == slot for visit in visits),  # type: ignore[operator]
                 "orders": sum(
                     key(min(row.time for row in bought(visit))) == slot  # type: ignore[operator]

@@ -15,6 +15,7 @@ from patternbook.analysis import intervals
 from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.period import Period, Span
+from patternbook.analysis.suppression import few, hidden
 from patternbook.formats import Formats
 
 NO_PURCHASE = "The data hold no purchase."
@@ -30,8 +31,8 @@ MARTS: dict[str, tuple[str, ...]] = {  # the marts of `Marts` and the columns th
     "customers": ("orders",),
     "purchases": ("order_id", "customer_id", "ordered_at"),
     "order_lines": ("order_id", "customer_id", "ordered_at", "amount"),
-    "daily": ("day", "events", "views", "carts", "removals", "purchases", "customers", "orders", "revenue"),
-    "hourly": ("day", "hour", "customers", "orders", "revenue"),
+    "daily": ("day", "events", "views", "carts", "removals", "purchases", "customers", "buyers", "orders", "revenue"),
+    "hourly": ("day", "hour", "customers", "buyers", "orders", "revenue"),
     "product_stats": (
         "product_id",
         "views",
@@ -88,7 +89,8 @@ class Activity(NamedTuple):
 
     `table` has `at`, `whole` (the data cover it whole), `customers`, `orders`, `revenue`, and
     `customers_average`, `revenue_average`. Where fewer than `minimum_group` customers were there, the first three are
-    null, and so are the averages that they are in; `hidden` counts these rows.
+    null, and where fewer bought, orders and revenue are; so are the averages that these are in. `hidden` counts rows
+    without one of them.
     """
 
     unit: str
@@ -245,39 +247,41 @@ def activity(marts: Marts, data: Span, window: int, minimum_group: int) -> Activ
     """
     by_hour = data.days <= HOURLY_UP_TO_DAYS
     measured_columns = ("customers", "orders", "revenue")
+    needed = (*measured_columns, "buyers")
     if by_hour:
         at = (pl.col("day").cast(pl.Datetime("us")) + pl.duration(hours=pl.col("hour"))).alias("at")
-        observed = marts.hourly.select(at, *measured_columns)
+        observed = marts.hourly.select(at, *needed)
         grid = pl.datetime_range(_hour(data.first), _hour(data.last), "1h", eager=True, time_unit="us")
         whole = pl.lit(True)
     else:
-        observed = marts.daily.select(pl.col("day").alias("at"), *measured_columns)
+        observed = marts.daily.select(pl.col("day").alias("at"), *needed)
         grid = pl.date_range(data.first.date(), data.last.date(), "1d", eager=True)
         first, last = data.whole_days or (data.last.date(), data.first.date())
         whole = pl.col("at").is_between(first, last)
-    few = (pl.col("customers") > 0) & (pl.col("customers") < minimum_group)
     table = (
         pl.DataFrame({"at": grid})
         .join(observed, on="at", how="left")
-        .with_columns(pl.col("customers", "orders").cast(pl.Int64), pl.col("revenue").cast(pl.Float64))
-        .with_columns(pl.col(measured_columns).fill_null(0))
+        .with_columns(pl.col("customers", "orders", "buyers").cast(pl.Int64), pl.col("revenue").cast(pl.Float64))
+        .with_columns(pl.col(needed).fill_null(0))
         .sort("at")
-        .with_columns(whole.alias("whole"), few.alias("few"))
-        .with_columns(
-            # An average over a hidden day would give it away: seven times the average, less the other six.
-            pl.when(pl.col("whole") & ~pl.col("few"))
-            .then(pl.col(name))
-            .rolling_mean(window, min_samples=window)
-            .alias(f"{name}_average")
-            for name in ("customers", "revenue")
-        )
+        .with_columns(whole.alias("whole"))
     )
-    hidden = table.filter("few", "whole").height
-    shown = table.with_columns(pl.when(~pl.col("few")).then(pl.col(name)).alias(name) for name in measured_columns)
+    few_customers = few(table["customers"], minimum_group)
+    # Orders and revenue add up to totals that are published; how many came on a day does not.
+    few_buyers = hidden(table["buyers"], minimum_group, also=few_customers & (table["orders"] > 0).to_numpy())
+    hides = {"customers": few_customers, "orders": few_customers | few_buyers, "revenue": few_customers | few_buyers}
+    shown = table.with_columns(
+        pl.when(pl.Series(~hides[name])).then(pl.col(name)).alias(name) for name in measured_columns
+    ).with_columns(
+        # An average over a hidden day would give it away: seven times the average, less the other six.
+        pl.when("whole").then(pl.col(name)).rolling_mean(window, min_samples=window).alias(f"{name}_average")
+        for name in ("customers", "revenue")
+    )
+    untold = shown.filter("whole", pl.any_horizontal(pl.col(measured_columns).is_null())).height
     if not any(float(shown[name].fill_null(0).sum()) for name in ("customers", "revenue")):
         when = "In no hour" if by_hour else "On no day"
         return LeftOut(f"{when} were {minimum_group} customers active, so activity over time is not shown.")
-    return Activity("hour" if by_hour else "day", shown.drop("few"), window, hidden)
+    return Activity("hour" if by_hour else "day", shown.drop("buyers"), window, untold)
 
 
 def event_mix(daily: pl.DataFrame) -> pl.DataFrame | LeftOut:

@@ -14,6 +14,7 @@ from patternbook.analysis.dailymodel import Floats
 from patternbook.analysis.intervals import CONFIDENCE, Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.period import Period
+from patternbook.analysis.suppression import hidden
 from patternbook.formats import Formats
 
 SHORTEST = 60  # whole days: two paydays, and what lies between
@@ -24,7 +25,7 @@ COLUMN = 1  # of the design: payday
 class Series(NamedTuple):
     """Whole days on which anything happened, and how many `what` (orders, else sessions) there were.
 
-    `table` has day, count, customers. `closed` whole days without any event are not in it: the shop was shut, or the
+    `table` has day, count, people (who placed the orders, or came). `closed` whole days without any event are not in it: the shop was shut, or the
     log has a hole. Nor are weekdays that never had any `what`.
     """
 
@@ -48,7 +49,8 @@ class Payday(NamedTuple):
 class OddDays(NamedTuple):
     """Whole days with what was to be expected of them. `table`: day, count, expected, factor, p, odd.
 
-    Counts of days with few customers are null. `rate` is the share of false alarms among the odd ones.
+    Counts of days with few people, and what would give them away, are null. `rate` is the share of false alarms among
+    the odd ones.
     """
 
     table: pl.DataFrame
@@ -58,7 +60,7 @@ class OddDays(NamedTuple):
     @property
     def odd(self) -> pl.DataFrame:
         """The days that stand out, the oddest first."""
-        return self.table.filter("odd").sort("p", "day")
+        return self.table.filter("odd").sort("p", "day", nulls_last=True)
 
 
 def series(daily: pl.DataFrame, data: Period | LeftOut) -> Series | LeftOut:
@@ -68,7 +70,8 @@ def series(daily: pl.DataFrame, data: Period | LeftOut) -> Series | LeftOut:
     what = "orders" if int(daily["orders"].sum()) else "sessions"
     whole = daily.filter(pl.col("day").is_between(data.first, data.last)).sort("day")
     never = (pl.col(what).sum() == 0).over(pl.col("day").dt.weekday())
-    counted = whole.filter(~never).select("day", pl.col(what).cast(pl.Float64).alias("count"), "customers")
+    people = pl.col("buyers" if what == "orders" else "customers").alias("people")
+    counted = whole.filter(~never).select("day", pl.col(what).cast(pl.Float64).alias("count"), people)
     if counted.height < SHORTEST or counted["count"].sum() < FEWEST:
         return LeftOut(
             f"Orders by day are modelled where there are {SHORTEST} whole days and {FEWEST} orders; the data hold "
@@ -128,12 +131,14 @@ def odd_days(data: Series | LeftOut, paydays: Collection[int], rate: float, mini
         found = dailymodel.surprise(dailymodel.design(days, paydays), data.table["count"].to_numpy())
     except (ValueError, np.linalg.LinAlgError):
         return LeftOut(f"The {data.what} by day are too few or too uneven to tell odd days.")
-    few = (pl.col("customers") > 0) & (pl.col("customers") < minimum_group)
+    hide = hidden(data.table["people"], minimum_group)
     table = data.table.with_columns(
         pl.Series("expected", found.expected),
         pl.Series("p", found.p),
         pl.Series("odd", false_discovery_control(found.p) < rate),
-    ).with_columns(pl.when(~few).then(pl.col("count").cast(pl.Int64)).alias("count"))
+    ).with_columns(pl.col("count").cast(pl.Int64))
+    # With what was expected, a p-value gives its count away.
+    table = table.with_columns(pl.when(pl.Series(~hide)).then(pl.col(name)).alias(name) for name in ("count", "p"))
     factor = (pl.col("count") / pl.col("expected")).alias("factor")
     return OddDays(table.select("day", "count", "expected", factor, "p", "odd"), data.what, rate)
 

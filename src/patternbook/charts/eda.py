@@ -199,7 +199,7 @@ def _activity_subtitle(result: Activity, table: pl.DataFrame, averaged: bool, fo
     if averaged:
         parts.append(f"thin: each day; bold: average of the {result.window} days up to it")
     if result.hidden:
-        parts.append(f"not shown for too few customers: {formats.count(result.hidden)}")
+        parts.append(f"not shown, or not whole, for too few people: {formats.count(result.hidden)}")
     return "; ".join(parts)
 
 

@@ -22,6 +22,7 @@ days AS (
     CAST(sum(removals) AS BIGINT) AS removals,
     CAST(sum(purchases) AS BIGINT) AS purchases,
     count(customer_id) AS customers,
+    count(CASE WHEN purchases > 0 THEN customer_id END) AS buyers,
     sum(revenue) AS revenue
   FROM customer_days
   GROUP BY day
@@ -52,6 +53,7 @@ SELECT
   removals,
   purchases,
   customers,
+  buyers,
   coalesce(new_customers, 0) AS new_customers,
   coalesce(sessions, 0) AS sessions,
   coalesce(orders, 0) AS orders,

@@ -26,6 +26,7 @@ hours AS (
     CAST(sum(removals) AS BIGINT) AS removals,
     CAST(sum(purchases) AS BIGINT) AS purchases,
     count(customer_id) AS customers,
+    count(CASE WHEN purchases > 0 THEN customer_id END) AS buyers,
     sum(revenue) AS revenue
   FROM customer_hours
   GROUP BY day, hour
@@ -52,6 +53,7 @@ SELECT
   removals,
   purchases,
   customers,
+  buyers,
   coalesce(sessions, 0) AS sessions,
   coalesce(orders, 0) AS orders,
   revenue
