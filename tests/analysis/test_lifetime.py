@@ -20,6 +20,7 @@ from patternbook.analysis.history import history, orders
 from patternbook.analysis.lifetime import Models, Terms, fit, lost, mean, per_customer, total
 from patternbook.analysis.likelihood import NotIdentified
 from patternbook.analysis.measure import LeftOut
+from patternbook.analysis.suppression import leading
 from patternbook.formats import Formats
 
 US = Formats("USD", "en_US")
@@ -301,7 +302,7 @@ def test_what_the_data_do_not_allow_is_left_out_with_one_sentence(histories: pl.
     assert isinstance(models, LeftOut) and said in models.reason
     measures = lifetime.measures(models, histories, "week")
     assert all(measure.value is None and measure.reason for measure in measures)
-    assert lifetime.answer(models, histories, US) == models.reason
+    assert lifetime.answer(models, histories, 10, US) == models.reason
 
 
 def test_equal_spend_leaves_spend_out_but_not_buying() -> None:
@@ -340,7 +341,7 @@ def test_a_boundary_names_the_parameter_and_what_to_do() -> None:
 
 @pytest.fixture(scope="module")
 def checked() -> holdout.Holdout:
-    found = holdout.check(cdnow(), date(1997, 1, 1), date(1998, 6, 30), CALIBRATION, "week", "UTC", 50)
+    found = holdout.check(cdnow(), date(1997, 1, 1), date(1998, 6, 30), CALIBRATION, "week", "UTC", 50, 10)
     assert isinstance(found, holdout.Holdout)
     return found
 
@@ -392,6 +393,35 @@ def test_the_weeks_add_up_to_what_is_expected_in_all(checked: holdout.Holdout) -
     assert (weeks["low"] <= weeks["expected"]).all() and (weeks["expected"] <= weeks["high"]).all()
 
 
+def test_weeks_of_few_people_are_hidden_and_no_sum_gives_them_away() -> None:
+    minimum = 60
+    found = holdout.check(cdnow(), date(1997, 1, 1), date(1998, 6, 30), CALIBRATION, "week", "UTC", 50, minimum)
+    assert isinstance(found, holdout.Holdout)
+    first = cdnow()["ordered_at"].dt.date().min()
+    people = [set() for _ in range(found.weekly.height)]  # type: ignore[var-annotated]
+    born: dict[int, date] = {}
+    for customer, at in cdnow().sort("ordered_at").select("customer_id", "ordered_at").iter_rows():
+        day, week = at.date(), (at.date() - first).days // 7  # type: ignore[operator]
+        if day > born.setdefault(customer, day) and born[customer] <= CALIBRATION and week < len(people):
+            people[week].add(customer)
+    few = [0 < len(some) < minimum for some in people]
+    actual, in_all = found.weekly["actual"].to_list(), found.weekly["actual_in_all"].to_list()
+    assert any(few)
+    assert all(value is None for value, hide in zip(actual, few, strict=True) if hide)
+    last = max(week for week, hide in enumerate(few) if hide)
+    assert in_all[:last] == [None] * last
+    assert None not in in_all[last + 1 :]
+
+
+@pytest.mark.parametrize(("buyers", "steps"), [(60, 5), (199, 10), (5000, 100), (15, 1)])
+def test_no_step_of_a_curve_is_of_few_people(buyers: int, steps: int) -> None:
+    frame = pl.DataFrame({"value_12m": np.arange(buyers, dtype=float)})
+    curve = lifetime.concentration(frame, 10)
+    assert curve.height == steps + 1
+    assert buyers / steps >= 10
+    assert leading(curve)["customers"] == pytest.approx(max(0.1, 1 / steps))
+
+
 def test_the_check_counts_what_happened(checked: holdout.Holdout) -> None:
     days = cdnow().filter(pl.col("ordered_at") > datetime(1997, 9, 30)).unique(["customer_id", "ordered_at"]).height
     assert checked.customers["actual"].sum() == days
@@ -405,7 +435,7 @@ def test_a_check_sees_nothing_of_the_future(checked: holdout.Holdout) -> None:
     wild = pl.concat([cdnow(), more]).with_columns(
         pl.when(later).then(pl.col("revenue") * 1000).otherwise("revenue").alias("revenue")
     )
-    again = holdout.check(wild, date(1997, 1, 1), date(1998, 6, 30), CALIBRATION, "week", "UTC", 50)
+    again = holdout.check(wild, date(1997, 1, 1), date(1998, 6, 30), CALIBRATION, "week", "UTC", 50, 10)
     assert isinstance(again, holdout.Holdout)
     forecasts = holdout.methods(checked)
     assert again.customers.select(forecasts).equals(checked.customers.select(forecasts))
@@ -421,6 +451,6 @@ def test_a_check_sees_nothing_of_the_future(checked: holdout.Holdout) -> None:
 )
 def test_a_check_that_cannot_be_says_why(last: date, end: date, said: str) -> None:
     few = cdnow().filter(pl.col("ordered_at") > datetime(1997, 1, 1)) if end.day == 2 else cdnow()
-    found = holdout.check(few.filter(pl.col("customer_id") < 3000), date(1997, 1, 1), last, end, "week", "UTC", 50)
+    found = holdout.check(few.filter(pl.col("customer_id") < 3000), date(1997, 1, 1), last, end, "week", "UTC", 50, 10)
     assert isinstance(found, LeftOut) and said in found.reason
     assert holdout.measure(found).reason == found.reason

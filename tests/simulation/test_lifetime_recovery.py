@@ -90,7 +90,7 @@ def test_planted_buying_and_spend_lie_within_their_intervals(bought: Bought) -> 
 
 def test_what_follows_is_forecast(bought: Bought) -> None:
     """With nothing but the mechanism at work the total is right to within chance."""
-    checked = holdout.check(bought.orders, date(2024, 1, 1), YEAR, "auto", "week", "UTC", 50)
+    checked = holdout.check(bought.orders, date(2024, 1, 1), YEAR, "auto", "week", "UTC", 50, 10)
     assert not isinstance(checked, LeftOut)
     off = holdout.error(checked)
     assert off.low is not None and off.high is not None

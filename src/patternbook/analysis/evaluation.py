@@ -11,6 +11,7 @@ import polars as pl
 from patternbook.analysis import classification
 from patternbook.analysis.classification import Flags, Ranking, percentiles
 from patternbook.analysis.intervals import Estimate, Floats, wilson
+from patternbook.analysis.suppression import parts
 
 TOPS = (0.01, 0.05, 0.1, 0.2)
 GAINS = ("auc", "pr_auc", "brier", "lift_0.05")
@@ -94,9 +95,12 @@ def _ends(name: str, found: Estimate) -> list[tuple[str, float | None]]:
     return [(name, found.value), (f"{name}_low", found.low), (f"{name}_high", found.high)]
 
 
-def gains(labels: Flags, probabilities: Mapping[str, Floats]) -> pl.DataFrame:
-    """At each percent of customers, highest first: customers, and a column a method, the share of buyers among them."""
-    at = np.linspace(0, 1, 101)
+def gains(labels: Flags, probabilities: Mapping[str, Floats], minimum_group: int) -> pl.DataFrame:
+    """At each percent of customers, highest first: customers, and a column a method, the share of buyers among them.
+
+    Where a percent is fewer customers than `minimum_group`, steps are longer.
+    """
+    at = np.linspace(0, 1, parts(len(labels), minimum_group) + 1)
     curves = {name: Ranking(labels, values).gains(at) for name, values in probabilities.items()}
     return pl.DataFrame({"customers": at, **curves})
 

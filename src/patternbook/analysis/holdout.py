@@ -17,6 +17,7 @@ from patternbook.analysis.history import DAYS, history, purchase_days
 from patternbook.analysis.intervals import CONFIDENCE, MAX_GROUPS, POISSON, Estimate, Floats
 from patternbook.analysis.likelihood import NotIdentified
 from patternbook.analysis.measure import LeftOut, Measure, measured
+from patternbook.analysis.suppression import hidden
 from patternbook.formats import Formats
 
 REPLICATES = 2000
@@ -61,7 +62,14 @@ def calibration_end(first: date, last: date, given: date | str) -> date:
 
 
 def check(
-    purchases: pl.DataFrame, first: date, last: date, end: date | str, unit: str, time_zone: str, minimum_buyers: int
+    purchases: pl.DataFrame,
+    first: date,
+    last: date,
+    end: date | str,
+    unit: str,
+    time_zone: str,
+    minimum_buyers: int,
+    minimum_group: int,
 ) -> Holdout | LeftOut:
     """Fit up to the calibration's end, forecast from there to `last`, compare."""
     split = calibration_end(first, last, end)
@@ -89,7 +97,7 @@ def check(
     customers = known.select(
         "customer_id", "x", actual.alias("actual"), *(pl.Series(*one) for one in forecasts.items())
     )
-    return Holdout(split, days, customers, _weekly(purchases, known, model, last, unit, time_zone))
+    return Holdout(split, days, customers, _weekly(purchases, known, model, last, unit, time_zone, minimum_group))
 
 
 def _transactions(purchases: pl.DataFrame, after: date, until: date, time_zone: str) -> pl.DataFrame:
@@ -155,12 +163,19 @@ def _group_means(earlier: pl.DataFrame, outcome: pl.Series, known: pl.DataFrame)
 
 
 def _weekly(
-    purchases: pl.DataFrame, known: pl.DataFrame, model: BgNbd, last: date, unit: str, time_zone: str
+    purchases: pl.DataFrame,
+    known: pl.DataFrame,
+    model: BgNbd,
+    last: date,
+    unit: str,
+    time_zone: str,
+    minimum_group: int,
 ) -> pl.DataFrame:
     """Repeat transactions a week and in all until its end, as they were and as the model expected a cohort's.
 
     Whole weeks from the first day. The ends of the 95 % range are those of negative binomials with the mean and
-    variance of the sum over customers, each with a rate and a drop-out of their own, and of the parameters.
+    variance of the sum over customers, each with a rate and a drop-out of their own, and of the parameters. What
+    few people bought in a week is null, and so is what they had bought in all until the last such week.
     """
     first: date = known["first"].min()  # type: ignore[assignment]
     births = known.select(((pl.col("first") - pl.lit(first)).dt.total_days()).alias("birth")).to_series()
@@ -170,10 +185,13 @@ def _weekly(
         purchase_days(purchases, time_zone)
         .join(known.select("customer_id", "first"), on="customer_id")
         .filter(pl.col("day") > pl.col("first"))
-        .select(((pl.col("day") - pl.lit(first)).dt.total_days() // 7).alias("week"))
-        .to_series()
+        .select("customer_id", ((pl.col("day") - pl.lit(first)).dt.total_days() // 7).alias("week"))
     )
-    actual = np.bincount(repeats.to_numpy(), minlength=weeks)[:weeks]
+    actual, people = (
+        np.bincount(some["week"].to_numpy(), minlength=weeks)[:weeks] for some in (repeats, repeats.unique())
+    )
+    few = hidden(people, minimum_group)
+    early = np.arange(weeks) < np.flatnonzero(few).max(initial=0)
     ends = np.maximum(np.arange(1, weeks + 1)[:, None] * 7 - day[None, :] - 1, 0)  # age in days as a week ends
     columns: dict[str, npt.NDArray[Any]] = {"actual": actual, "actual_in_all": np.cumsum(actual)}
     for suffix, length in (("", 7), ("_in_all", 7 * weeks)):
@@ -181,7 +199,10 @@ def _weekly(
         low, high = _counts_between(mean, variance)
         columns |= {f"expected{suffix}": mean, f"low{suffix}": low, f"high{suffix}": high}
     start = pl.date_range(first, first + timedelta(days=7 * (weeks - 1)), "7d", eager=True)
-    return pl.DataFrame({"week": start, **columns})
+    return pl.DataFrame({"week": start, **columns}).with_columns(
+        pl.when(pl.Series(~hide)).then(pl.col(name)).alias(name)
+        for name, hide in (("actual", few), ("actual_in_all", early))
+    )
 
 
 def _cohort_moments(

@@ -23,6 +23,7 @@ from patternbook.analysis.history import DAYS, DAYS_A_YEAR
 from patternbook.analysis.intervals import CONFIDENCE, Estimate, Floats
 from patternbook.analysis.likelihood import NotIdentified
 from patternbook.analysis.measure import LeftOut, Measure, measured
+from patternbook.analysis.suppression import leading, parts
 from patternbook.formats import Formats
 
 HORIZONS = (3, 6, 12, 24, 60)  # months
@@ -324,15 +325,18 @@ def horizons(frame: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["months", "value", "low", "high", "extrapolated"], orient="row")
 
 
-def concentration(frame: pl.DataFrame, column: str = "value_12m") -> pl.DataFrame:
-    """Share of the value that the most valuable share of customers holds, at each percent: customers, value."""
+def concentration(frame: pl.DataFrame, minimum_group: int, column: str = "value_12m") -> pl.DataFrame:
+    """Share of the value that the most valuable share of customers holds, at each percent: customers, value.
+
+    Where a percent is fewer customers than `minimum_group`, steps are longer.
+    """
     value = np.sort(frame[column].to_numpy())[::-1]
     held = np.concatenate([[0.0], np.cumsum(value) / value.sum()])
-    at = np.linspace(0, 1, 101)
+    at = np.linspace(0, 1, parts(len(value), minimum_group) + 1)
     return pl.DataFrame({"customers": at, "value": np.interp(at, np.linspace(0, 1, len(held)), held)})
 
 
-def answer(models: Models | LeftOut, frame: pl.DataFrame, formats: Formats) -> str:
+def answer(models: Models | LeftOut, frame: pl.DataFrame, minimum_group: int, formats: Formats) -> str:
     """The notebook's answer in a few sentences, from the results."""
     if isinstance(models, LeftOut):
         return models.reason
@@ -344,11 +348,11 @@ def answer(models: Models | LeftOut, frame: pl.DataFrame, formats: Formats) -> s
         )
     if reason := why_not(models, frame):
         return " ".join([*sentences, reason])
-    year, held = mean(frame, "value_12m"), concentration(frame)
-    tenth = float(held["value"][10])
+    year, most = mean(frame, "value_12m"), leading(concentration(frame, minimum_group))
     sentences.append(
         f"Over the next twelve months a buyer is worth {formats.money(year.value, year.interval)} of margin on "
-        f"average; the most valuable tenth holds {formats.share(tenth)} of it."
+        f"average; the most valuable {formats.compact(most['customers'], 'share')} of buyers hold "
+        f"{formats.share(most['value'])} of it."
     )
     if models.independence:
         sentences.append(_independence_sentence(models.independence, formats))

@@ -25,8 +25,8 @@ COLUMN = 1  # of the design: payday
 class Series(NamedTuple):
     """Whole days on which anything happened, and how many `what` (orders, else sessions) there were.
 
-    `table` has day, count, people (who placed the orders, or came). `closed` whole days without any event are not in it: the shop was shut, or the
-    log has a hole. Nor are weekdays that never had any `what`.
+    `table` has day, count, people (who placed the orders, or came). `closed` whole days without any event are not in
+    it: the shop was shut, or the log has a hole. Nor are weekdays that never had any `what`.
     """
 
     table: pl.DataFrame

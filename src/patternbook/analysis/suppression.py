@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 Flags = npt.NDArray[np.bool_]
+
+PARTS = (100, 50, 20, 10, 5, 2)  # each divides those before it, and down to ten there is a tenth
 
 
 def few(people: npt.ArrayLike, minimum_group: int) -> Flags:
@@ -13,6 +16,16 @@ def few(people: npt.ArrayLike, minimum_group: int) -> Flags:
     counts = np.asarray(people, dtype=float)
     small: Flags = (counts > 0) & (counts < minimum_group)
     return small
+
+
+def parts(people: int, minimum_group: int) -> int:
+    """Into how many equal parts of `minimum_group` or more so many people can be cut, a hundred at most."""
+    return next((n for n in PARTS if people >= n * minimum_group), 1)
+
+
+def leading(curve: pl.DataFrame) -> dict[str, float]:
+    """The row of a curve over shares of `customers` for the top tenth; the next larger share where there is none."""
+    return curve.filter(pl.col("customers") > 0.0999).row(0, named=True)
 
 
 def hidden(people: npt.ArrayLike, minimum_group: int, also: Flags | None = None) -> Flags:

@@ -8,6 +8,7 @@ import polars as pl
 from patternbook import theme
 from patternbook.analysis import holdout as analysis
 from patternbook.analysis.holdout import Holdout
+from patternbook.analysis.suppression import leading
 from patternbook.charts import drawing
 from patternbook.formats import Formats
 
@@ -159,7 +160,8 @@ def by_frequency(holdout: Holdout, minimum_group: int, formats: Formats) -> go.F
 
 def concentration(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figure:
     """The share of the value that the most valuable share of buyers holds."""
-    tenth, half = (float(table["value"][percent]) for percent in (10, 50))
+    most = leading(table)
+    share, held = formats.compact(most["customers"], "share"), formats.share(most["value"])
     figure = go.Figure(
         [
             go.Scatter(
@@ -176,8 +178,8 @@ def concentration(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figu
                 hoverinfo="text",
             ),
             go.Scatter(
-                x=[0.1],
-                y=[tenth],
+                x=[most["customers"]],
+                y=[most["value"]],
                 mode="markers",
                 marker={"color": theme.INK, "size": 8},
                 hoverinfo="skip",
@@ -186,9 +188,9 @@ def concentration(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figu
     )
     drawing.annotate(
         figure,
-        f"<b>{formats.share(tenth)}</b> with the top 10%",
-        x=0.1,
-        y=tenth - 0.06,
+        f"<b>{held}</b> with the top {share}",
+        x=most["customers"],
+        y=most["value"] - 0.06,
         xanchor="left",
         xshift=10,
         colour=theme.INK,
@@ -199,11 +201,10 @@ def concentration(table: pl.DataFrame, buyers: int, formats: Formats) -> go.Figu
     figure.update_yaxes(range=[0, 1.02], tickvals=at, ticktext=texts)
     return drawing.finished(
         figure,
-        f"A tenth of the buyers holds {formats.share(tenth)} of the value to come",
+        f"The top {share} of buyers hold {held} of the value to come",
         f"Share of the margin expected in twelve months, by share of buyers, most valuable first; "
         f"n = {formats.count(buyers)} buyers",
         height=PLOT,
-        alt=f"Curve of how value is spread over buyers. The most valuable 10% hold {formats.share(tenth)}, the most "
-        f"valuable 50% hold {formats.share(half)}.",
+        alt=f"Curve of how value is spread over buyers. The most valuable {share} hold {held}.",
         right=24,
     )

@@ -10,6 +10,7 @@ import polars as pl
 from patternbook import theme
 from patternbook.analysis.predictors import PREDICTORS
 from patternbook.analysis.propensity import MODEL, Forecast
+from patternbook.analysis.suppression import leading
 from patternbook.charts import calibration, drawing
 from patternbook.formats import Formats
 
@@ -40,18 +41,19 @@ def gains(table: pl.DataFrame, forecast: Forecast, formats: Formats) -> go.Figur
     figure.update_xaxes(range=[0, 1.02], tickvals=QUARTERS, ticktext=texts, showgrid=False)
     figure.update_xaxes(title=drawing.axis_title("customers contacted, highest probability first"))
     figure.update_yaxes(range=[0, 1.02], tickvals=QUARTERS, ticktext=texts)
-    tenth = {name: formats.share(float(table[name][10])) for name in (MODEL, best)}
+    most = leading(table)
+    share, found = formats.compact(most["customers"], "share"), {k: formats.share(most[k]) for k in (MODEL, best)}
     orange, blue = (
         drawing.coloured(name, colour) for name, colour in (("The forecast", theme.ORANGE), (best, theme.BLUE))
     )
     return drawing.finished(
         figure,
-        f"The top tenth by forecast holds {tenth[MODEL]} of the buyers",
+        f"The top {share} by forecast hold {found[MODEL]} of the buyers",
         f"{orange}, {blue} (the best simple rule) and chance (dotted): share of those who buy within "
         f"{forecast.horizon} days; n = {formats.count(len(forecast.labels))} customers",
         height=PLOT,
-        alt=f"Curve of the share of buyers found by share of customers contacted. The top 10% by forecast hold "
-        f"{tenth[MODEL]} of the buyers, those by {best} {tenth[best]}.",
+        alt=f"Curve of the share of buyers found by share of customers contacted. The top {share} by forecast hold "
+        f"{found[MODEL]} of the buyers, those by {best} {found[best]}.",
         right=24,
     )
 
