@@ -226,7 +226,7 @@ def test_shuffled_labels_fall_to_chance(shop: Market, forecast: Forecast) -> Non
 
 @pytest.mark.parametrize(
     ("low", "high", "said"),
-    [(0.45, 0.55, "no better than chance"), (0.37, 0.46, "no better than chance"), (0.55, 0.65, "something links")],
+    [(0.45, 0.55, "falls to chance"), (0.37, 0.46, "falls below chance"), (0.55, 0.65, "something links")],
 )
 def test_only_ranking_above_chance_raises_doubts(
     forecast: Forecast, shop: Market, low: float, high: float, said: str

@@ -33,7 +33,7 @@ def test_a_bot_is_flagged_and_kept_by_default(project: Trial) -> None:
     assert told.startswith("Fewer than 10 customers have more than 1,000 events") and "They are kept" in told
     assert all(measure.value is None and measure.reason for measure in bots.measures(found, 10))
     many = found._replace(customers=10)
-    assert bots.answer(many, 1000, 50_000, 10, US).startswith("10 customers have")
+    assert bots.answer(many, 1000, 50_000, 10, US).startswith("In all, 10 customers have")
     assert [measure.value for measure in bots.measures(many, 10)] == [10, found.share]
     nobody = found._replace(customers=0, share=0.0)
     assert [measure.value for measure in bots.measures(nobody, 10)] == [0, 0.0]

@@ -291,7 +291,7 @@ def paths_answer(found: Paths | LeftOut, first: FirstOrders | LeftOut, formats: 
         sentences.append(found.reason)
     else:
         told = [
-            f"{formats.share(row['share'], (row['low'], row['high']))} {row['path']}"
+            f"{formats.share(row['share'], (row['low'], row['high']))} came {row['path']}"
             for row in found.table.iter_rows(named=True)
         ]
         sentences.append(f"Of {formats.count(found.orders)} orders, {', '.join(told)}.")

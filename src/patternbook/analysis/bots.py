@@ -53,6 +53,6 @@ def answer(found: Bots, events_a_day: int, events_in_all: int, minimum_group: in
     if few(found.customers, minimum_group):
         return f"Fewer than {minimum_group} customers have {rule}, more than a person can. They are {fate}."
     return (
-        f"{formats.count(found.customers)} customers have {rule}, more than a person can: "
+        f"In all, {formats.count(found.customers)} customers have {rule}, more than a person can: "
         f"{formats.tenths(found.share)} of all events. They are {fate}."
     )

@@ -285,7 +285,7 @@ def answer(found: Leaving | LeftOut, formats: Formats) -> str:
     present, left = found.now.present.height, found.now.left.height
     expected = headline.expected
     sentences = [
-        f"Of {formats.count(present + left)} buyers {formats.count(present)} are still there; within "
+        f"Of {formats.count(present + left)} buyers, {formats.count(present)} are still there; within "
         f"{headline.horizon} days {formats.value(expected.value, 'count', expected.interval)} of them are expected to "
         "have left.",
         definition(found, formats),

@@ -387,8 +387,7 @@ def answer(checked: Holdout, formats: Formats) -> str:
     """How well the model forecast the later period, and who did reliably better or worse, in two sentences."""
     table, off = scores(checked), error(checked)
     first = (
-        f"In the {checked.days} days after {formats.date(checked.calibration_end)} the model's total was "
-        f"{formats.change(off.value, off.interval)} off."
+        f"For the {checked.days} days after {formats.date(checked.calibration_end)} the model {_missed(off, formats)}."
     )
     compared = [
         f"{_verdict(row)} {row['method']} (difference {_shown(row, 'gain', formats)})"
@@ -397,6 +396,17 @@ def answer(checked: Holdout, formats: Formats) -> str:
     ]
     own = _shown(table.row(0, named=True), "r2", formats)
     return f"{first} Customer by customer its R² is {own}: {'; '.join(compared)}."
+
+
+def _missed(off: Estimate, formats: Formats) -> str:
+    """By how much more, or less, than came was expected."""
+    low, high = off.interval or (off.value, off.value)
+    if low <= 0 <= high:
+        return (
+            f"expected as many purchases as came, within what chance allows ({formats.change(off.value, off.interval)})"
+        )
+    ends = (low, high) if off.value > 0 else (-high, -low)
+    return f"expected {formats.share(abs(off.value), ends)} {'more' if off.value > 0 else 'fewer'} purchases than came"
 
 
 def _verdict(row: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from patternbook.formats import Formats
 TOO_GOOD = 0.95  # AUC of one column alone, its lower bound: then it has seen what it should foretell
 SHUFFLES = 12
 SURE = 0.99
+GUESSING = 0.5  # the ROC-AUC of chance
 MOST_SHUFFLED = 20_000  # customers to learn from; chance needs no more
 
 
@@ -85,16 +86,18 @@ def answer(found: pl.DataFrame, chance: Estimate, formats: Formats) -> str:
     Trees of shuffled labels may rank below chance: few buyers make a few high scores among those who differ most, and
     many slightly low ones. Only what ranks above it has a link to the labels.
     """
-    name, value, low, high = found.select("feature", "auc", "auc_low", "auc_high").row(0)
-    fell = chance.low is not None and chance.low <= 0.5
-    verdict = (
-        "ranks no better than chance"
-        if fell
-        else "still ranks better than chance, so something links customers and labels"
-    )
+    name, value, *ends = found.select("feature", "auc", "auc_low", "auc_high").row(0)
+    area = formats.value(value, "number", (ends[0], ends[1]))
+    low, high = chance.interval or (chance.value, chance.value)
+    if high < GUESSING:
+        verdict = "falls below chance, where a leak would keep it above"
+    elif low > GUESSING:
+        verdict = "does not fall to chance, so something links customers and labels"
+    else:
+        verdict = "falls to chance"
     return (
         f"No column alone is too good: the strongest, {name}, has a ROC-AUC of "
-        f"{formats.value(value, 'number', (low, high))} against a limit of {formats.value(TOO_GOOD, 'number')}. "
-        f"Learned from shuffled labels the forecast {verdict} "
-        f"({formats.value(chance.value, 'number', chance.interval)})."
+        f"{area} against a limit of {formats.value(TOO_GOOD, 'number')}. "
+        f"Learned from shuffled labels the forecast {verdict}: its ROC-AUC is then "
+        f"{formats.value(chance.value, 'number', chance.interval)}."
     )

@@ -180,5 +180,8 @@ def answer(found: NextCategory | LeftOut, formats: Formats) -> str:
         return found.reason
     ours, rule = (formats.share(found.hits[name].value, found.hits[name].interval) for name in (FORECAST, found.best))
     low, high = found.gain.low or 0.0, found.gain.high or 0.0
-    verdict = "more than" if low > 0 else "less than" if high < 0 else "within what chance allows no other than"
-    return f"The category that a buyer bought next was foretold for {ours}: {verdict} by the {found.best} ({rule})."
+    verdict = "more than" if low > 0 else "fewer than" if high < 0 else "within what chance allows as many as"
+    return (
+        f"The category that a buyer bought next was foretold for {ours} of buyers, {verdict} by the {found.best}: "
+        f"{rule}."
+    )

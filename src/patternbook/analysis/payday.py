@@ -185,9 +185,9 @@ def odd_answer(found: OddDays | LeftOut, formats: Formats) -> str:
         f"{formats.date(day)} ({formats.count(count)} {found.what}, {formats.count(expected)} expected)"
         for day, count, expected in odd.drop_nulls("count").head(3).select("day", "count", "expected").iter_rows()
     ]
-    noun = "day stands" if odd.height == 1 else "days stand"
+    stand = "stands" if odd.height == 1 else "stand"
     listed = f"; most of all {', '.join(told)}" if told else ""
     return (
-        f"{formats.count(odd.height)} of {formats.count(found.table.height)} {noun} out of weekday, trend and "
+        f"Of {formats.count(found.table.height)} days, {formats.count(odd.height)} {stand} out of weekday, trend and "
         f"payday{listed}."
     )

@@ -299,13 +299,13 @@ def answer(one: Forecast, at: Cutoffs, asked: int, known: int, formats: Formats)
         "as many as chance."
     )
     auc = formats.value(scores["auc"].value, "number", scores["auc"].interval)
-    difference = formats.difference(gain.value, "number")
+    difference = f"(difference {formats.value(gain.value, 'number', gain.interval)})"
     if gain.low is not None and gain.low > 0:
-        verdict = f"more than {one.evaluation.best}, the best simple rule, by {difference}"
+        verdict = f"more than {one.evaluation.best}, the best simple rule {difference}"
     elif gain.high is not None and gain.high < 0:
-        verdict = f"less than {one.evaluation.best}, which does better without it ({difference})"
+        verdict = f"less than {one.evaluation.best}, which does better without it {difference}"
     else:
-        verdict = f"no more than {one.evaluation.best} can do, within what chance allows ({difference})"
+        verdict = f"no more than {one.evaluation.best} can do, within what chance allows {difference}"
     sentences.append(f"It ranks a buyer above somebody else with probability {auc}, {verdict}.")
     if known > len(one.labels):
         sentences.append(

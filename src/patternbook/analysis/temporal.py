@@ -469,16 +469,23 @@ def send_answer(calendar: pl.DataFrame | LeftOut, formats: Formats) -> str:
     if others.height:
         row = others.row(0, named=True)
         sentences.append(
-            f"Of {formats.count(calendar.height - 1)} groups, {formats.count(others.height)} have such hours; they "
-            f"matter most for {escaped(row['group'])}{_lifted(row, formats)}."
+            f"{_how_many(others.height, calendar.height - 1, formats)} such hours; they matter most for "
+            f"{escaped(row['group'])}{_lifted(row, formats)}."
         )
     return " ".join(sentences)
+
+
+def _how_many(some: int, groups: int, formats: Formats) -> str:
+    if some == groups > 1:
+        return f"All {formats.count(groups)} groups of customers have"
+    return f"Of {formats.count(groups)} groups of customers, {formats.count(some)} {'has' if some == 1 else 'have'}"
 
 
 def _lifted(row: dict[str, float], formats: Formats) -> str:
     if row["lift"] is None:
         return ""
-    return f" ({formats.value(row['lift'], 'factor', (row['lift_low'], row['lift_high']))} its conversion)"
+    lift = formats.value(row["lift"], "factor", (row["lift_low"], row["lift_high"]))
+    return f", at {lift} the conversion of their other hours"
 
 
 # -- months -------------------------------------------------------------------------------------------------------
@@ -588,7 +595,7 @@ def months_answer(found: Months | LeftOut, formats: Formats) -> str:
             before, after = (
                 formats.value(row[name], unit, (row[f"{name}_low"], row[f"{name}_high"])) for row in (first, last)
             )
-            told.append(f"{what} from {before} to {after}")
+            told.append(f"{what} went from {before} to {after}")
     begins, ends = (formats.date(row["month"], "yMMM") for row in (first, last))
     changes = sum(int(found.table[f"{name}_shifted"].sum()) for name in found.measures)
     sentence = f"From {begins} to {ends}, {' and '.join(told)}. " if told else ""

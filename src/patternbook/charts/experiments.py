@@ -29,7 +29,8 @@ def detectable(table: pl.DataFrame, planned: Plan, formats: Formats) -> go.Figur
                 mode="lines",
                 line={"color": colour, "width": 2},
                 hovertext=[
-                    f"{weeks} weeks, {formats.count(people)} people: {formats.change(effect)} {name}"
+                    f"{weeks} {'week' if weeks == 1 else 'weeks'}, {formats.count(people)} people: "
+                    f"{formats.change(effect)} {name}"
                     for weeks, people, effect in table.select("weeks", "people", column).iter_rows()
                 ],
                 hoverinfo="text",
@@ -53,7 +54,7 @@ def detectable(table: pl.DataFrame, planned: Plan, formats: Formats) -> go.Figur
     named = blue if last["cuped"] is None else f"{blue} and {orange}"
     return drawing.finished(
         figure,
-        f"{last['weeks']} weeks find an effect of {formats.change(last['plain'])} or more",
+        f"Within {last['weeks']} weeks, an effect of {formats.change(last['plain'])} or more is found",
         f"{named}; smallest effect found with a power of {formats.share(planned.design.power)}; dotted: the likely "
         f"effect, {formats.change(likely)}",
         height=PLOT,

@@ -76,7 +76,8 @@ def tracking(holdout: Holdout, formats: Formats) -> go.Figure:
     moments, texts = drawing.time_ticks(weekly["week"].to_list(), "day", formats)
     drawing.share_time_axis(figure, moments, texts)
     off = analysis.error(holdout)
-    later = weekly.filter(pl.col("week") > holdout.calibration_end)
+    later = weekly.filter(pl.col("week") > holdout.calibration_end).drop_nulls("actual")
+    untold = "; weeks of too few people are not shown" if weekly["actual"].null_count() else ""
     within = later.filter(pl.col("actual").is_between("low", "high")).height
     blue, orange = (
         drawing.coloured(name, colour) for name, colour in (("Actual", theme.BLUE), ("expected", theme.ORANGE))
@@ -86,7 +87,7 @@ def tracking(holdout: Holdout, formats: Formats) -> go.Figure:
         f"In the period it had not seen, the model's total is {formats.change(off.value)} off",
         f"{blue} and {orange} with the range of 95% of what chance and the parameters leave open (negative binomial); "
         f"fitted up to the dotted line, {formats.date(holdout.calibration_end)}. Of the {later.height} weeks after it, "
-        f"{within} lie within the range; n = {formats.count(holdout.customers.height)} buyers",
+        f"{within} lie within the range{untold}; n = {formats.count(holdout.customers.height)} buyers",
         height=drawing.panels_height(len(panels)),
         alt=f"Line chart of repeat transactions by week, actual and expected; the model was fitted up to "
         f"{formats.date(holdout.calibration_end)}. In the period after it the error of the total is "

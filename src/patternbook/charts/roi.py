@@ -19,10 +19,7 @@ def actions(table: pl.DataFrame, draws: int, formats: Formats) -> go.Figure:
     """First-year profit by action, with what is unknown of it; coloured by the decision."""
     labels = table["action"].to_list()
     rows = list(table.select("profit", "profit_low", "profit_high", "decision").iter_rows())
-    texts = [
-        f"{formats.money(value)} ({formats.money(low)} to {formats.money(high)}) · {what}"
-        for value, low, high, what in rows
-    ]
+    texts = [f"{formats.money(value, (low, high))} · {what}" for value, low, high, what in rows]
     figure = go.Figure()
     bounds = [(low, high) for _, low, high, _ in rows]
     drawing.labelled_bars(figure, labels, table["profit"].to_list(), texts, [COLOURS[row[3]] for row in rows], bounds)
