@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
 import prose
@@ -125,6 +127,28 @@ def test_exports_hold_what_the_run_found_and_lie_beside_the_report(smoke: RunPat
         assert (smoke.report / "exports" / file.name).read_bytes() == file.read_bytes()
         assert f'href="exports/{file.name}"' in (smoke.report / "executive.html").read_text("utf-8")
     assert json.loads(smoke.artefacts("02_eda").read_text("utf-8"))["tables"]
+
+
+PEOPLE = {"customers", "buyers", "people", "viewers", "carters", "visitors", "orders"}  # no more people than orders
+COUNTED = ("02_eda-fig-activity", "03_segmentation-fig-segments-migration", "06_funnel_temporal-fig-days")
+
+
+def test_no_table_and_no_chart_counts_few_people(smoke: RunPaths) -> None:
+    def few(counts: pl.Series) -> list[float]:
+        return counts.filter((counts > 0) & (counts < 10) & (counts % 1 == 0)).to_list()  # privacy.minimum_group
+
+    found = {}
+    for file in sorted(smoke.tables.glob("*.parquet")):
+        table = pl.read_parquet(file)
+        found |= {f"{file.stem}.{name}": few(table[name]) for name in PEOPLE & set(table.columns)}
+    page = (smoke.report / "executive.html").read_text("utf-8")
+    offered = re.findall(r'download="([^"]+)[.]csv" href="data:text/csv[^,]*,([^"]*)"', page)
+    charts = {name: unquote(data) for name, data in offered if name in COUNTED}
+    assert "02_eda-fig-activity" in charts
+    for chart, data in charts.items():
+        table = pl.read_csv(io.StringIO(data), infer_schema_length=None)
+        found |= {f"{chart}.{name}": few(table[name]) for name in {"y", "value"} & set(table.columns)}
+    assert {name: counts for name, counts in found.items() if counts} == {}
 
 
 def test_no_meaning_is_left_of_a_table_that_is_gone() -> None:

@@ -28,6 +28,7 @@ INDIA, JAPAN = Formats("INR", "en_IN"), Formats("JPY", "ja_JP")
         (US, 0.000431, "share", "0.043%"),
         (US, 0, "share", "0%"),
         (US, 1, "share", "100%"),
+        (US, 13.2348, "share", "1,323%"),
         (US, 0.0000025, "share", "< 0.001%"),
         (US, 0.99999, "share", "> 99.99%"),
         (DE, 0.99999, "share", "> 99,99\xa0%"),

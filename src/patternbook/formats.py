@@ -152,7 +152,7 @@ class Formats:
             decimals = 0  # nobody and everybody are exact
         elif decimals is None:
             digits = max(_decimals_for_digits(value * 100, 2), _decimals_for_digits((1 - value) * 100, 1))
-            decimals = min(max(1, digits), _most_of_shares(abs(value)))
+            decimals = 0 if abs(value) >= 10 else min(max(1, digits), _most_of_shares(abs(value)))
         least = 10.0 ** -(decimals + 2)
         if decimals >= MOST_OF_SHARES and 0 < value < least / 2:
             return f"< {self._share(least, decimals)}"
