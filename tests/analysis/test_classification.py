@@ -85,6 +85,15 @@ def test_bins_of_a_reliability_curve_hold_alike_many_expected_labels() -> None:
     assert (bins["customers"] * bins["observed"]).sum() == pytest.approx(LABELS.sum())
 
 
+def test_bins_are_fewer_where_more_would_hold_few_customers() -> None:
+    p = expit(SCORES["distinct"] - 3)
+    assert classification.reliability(LABELS, p, bins=10)["customers"].min() < 20  # type: ignore[operator]
+    bins = classification.reliability(LABELS, p, bins=10, smallest=20)
+    assert 1 < bins.height < 10
+    assert bins["customers"].min() >= 20  # type: ignore[operator]
+    assert classification.reliability(LABELS, p, smallest=1000)["customers"].to_list() == [300]
+
+
 def test_calibration_finds_the_planted_line() -> None:
     odds = RNG.normal(0, 1.5, 100_000)
     found = classification.calibrate(odds, RNG.random(100_000) < expit(0.6 * odds - 1.2))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 Flags = npt.NDArray[np.bool_]
+Starts = npt.NDArray[np.int64]
 Score = Callable[[Floats], Floats]
 
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
@@ -248,16 +249,24 @@ def calibration_error(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins:
     return Estimate(value, float(low) * value, float(high) * value, int(n))
 
 
-def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = BINS) -> pl.DataFrame:
+def reliability(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = BINS, smallest: int = 1
+) -> pl.DataFrame:
     """A row a bin: lowest and highest probability, customers, expected (mean), observed share with its ends (Wilson).
 
     Bins hold alike many expected labels, not customers, since where labels are rare nearly all customers are alike.
+    They are as many as leave each with `smallest` customers or more, `bins` at most.
     """
     y, p = np.asarray(labels, dtype=float), np.asarray(probabilities, dtype=float)
     order = np.argsort(p, kind="stable")
     reached = np.cumsum(p[order])
-    starts = np.unique(np.searchsorted(reached, reached[-1] * np.arange(bins) / bins, side="right"))
-    size = np.diff(np.append(starts, len(p)))
+
+    def cut(count: int) -> tuple[Starts, Starts]:
+        starts = np.unique(np.searchsorted(reached, reached[-1] * np.arange(count) / count, side="right"))
+        return starts, np.diff(np.append(starts, len(p)))
+
+    cuts = map(cut, range(bins, 0, -1))
+    starts, size = next((found for found in cuts if found[1].min() >= smallest), cut(1))
     expected, observed = (np.add.reduceat(values[order], starts) for values in (p, y))
     low, high = wilson(observed, size)
     ends = {"lowest": p[order][starts], "highest": p[order][starts + size - 1]}

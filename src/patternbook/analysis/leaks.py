@@ -97,7 +97,7 @@ def answer(found: pl.DataFrame, chance: Estimate, formats: Formats) -> str:
         verdict = "falls to chance"
     return (
         f"No column alone is too good: the strongest, {name}, has a ROC-AUC of "
-        f"{area} against a limit of {formats.value(TOO_GOOD, 'number')}. "
+        f"{area}, short of the limit at which a run stops. "
         f"Learned from shuffled labels the forecast {verdict}: its ROC-AUC is then "
         f"{formats.value(chance.value, 'number', chance.interval)}."
     )
