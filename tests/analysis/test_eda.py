@@ -252,6 +252,18 @@ def test_orders_and_revenue_of_few_buyers_are_hidden_where_many_came() -> None:
     assert activity.table["orders"].null_count() >= 2  # a lone one would be the total less the others
 
 
+def test_orders_of_few_unknown_people_are_hidden() -> None:
+    marts = marts_of(log(20))
+    day = pl.col("day") == date(2024, 7, 10)
+    guests = marts.daily.with_columns(
+        pl.when(day).then(0).otherwise("buyers").alias("buyers"),
+        pl.when(day).then(6).otherwise("orders").alias("orders"),
+    )
+    activity = eda.activity(marts._replace(daily=guests), Span.of(marts.sessions, "UTC"), 7, 10)
+    assert isinstance(activity, Activity)
+    assert activity.table.filter(pl.col("at") == date(2024, 7, 10))["orders"].to_list() == [None]
+
+
 def test_a_log_of_few_people_shows_no_activity() -> None:
     marts = marts_of(log(20).filter(pl.col("customer_id") < 9))
     assert isinstance(eda.activity(marts, Span.of(marts.sessions, "UTC"), 7, 10), LeftOut)

@@ -298,15 +298,19 @@ def paths_answer(found: Paths | LeftOut, first: FirstOrders | LeftOut, formats: 
     if isinstance(first, LeftOut):
         sentences.append(first.reason)
     else:
-        time, views, sessions = (
-            formats.value(one.value, unit, one.interval)
-            for one, unit in ((first.seconds, "seconds"), (first.views, "count"), (first.sessions, "count"))
-        )
+        time = formats.value(first.seconds.value, "seconds", first.seconds.interval)
         sentences.append(
-            f"Half of the buyers order within {time} of their first visit, after {views} views or fewer in {sessions} "
-            "sessions or fewer."
+            f"Half of the buyers order within {time} of their first visit, after at most "
+            f"{_so_many(first.views, 'view', formats)} in at most {_so_many(first.sessions, 'session', formats)}."
         )
     return " ".join(dict.fromkeys(sentences))
+
+
+def _so_many(found: Estimate, noun: str, formats: Formats) -> str:
+    """A count and its noun, and its interval where that is wider than the count."""
+    low, high = found.interval or (found.value, found.value)
+    number = formats.value(found.value, "count", None if low == high else (low, high))
+    return f"{number} {noun if found.value == 1 == high else noun + 's'}"
 
 
 class Range(Protocol):

@@ -15,7 +15,7 @@ from patternbook.analysis import intervals
 from patternbook.analysis.intervals import Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.period import Period, Span
-from patternbook.analysis.suppression import few, hidden
+from patternbook.analysis.suppression import behind, few, hidden
 from patternbook.formats import Formats
 
 NO_PURCHASE = "The data hold no purchase."
@@ -163,7 +163,7 @@ def comparable_periods(data: Span, longest: int) -> tuple[Period, Period] | Left
     days = Period(*whole).days if whole else 0
     length = min(longest, days // 2) // WEEK * WEEK
     if whole is None or length == 0:
-        return LeftOut(f"A trend needs {2 * WEEK} whole days or more; the data hold {days}.")
+        return LeftOut(f"A trend needs {2 * WEEK} whole days or more; the data hold {days or 'none'}.")
     last = whole[1]
     middle = last - timedelta(days=length)
     return Period(middle - timedelta(days=length - 1), middle), Period(middle + timedelta(days=1), last)
@@ -268,7 +268,8 @@ def activity(marts: Marts, data: Span, window: int, minimum_group: int) -> Activ
     )
     few_customers = few(table["customers"], minimum_group)
     # Orders and revenue add up to totals that are published; how many came on a day does not.
-    few_buyers = hidden(table["buyers"], minimum_group, also=few_customers & (table["orders"] > 0).to_numpy())
+    people = behind(table["orders"], table["buyers"])
+    few_buyers = hidden(people, minimum_group, also=few_customers & (table["orders"] > 0).to_numpy())
     hides = {"customers": few_customers, "orders": few_customers | few_buyers, "revenue": few_customers | few_buyers}
     shown = table.with_columns(
         pl.when(pl.Series(~hides[name])).then(pl.col(name)).alias(name) for name in measured_columns

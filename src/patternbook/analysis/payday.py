@@ -14,7 +14,7 @@ from patternbook.analysis.dailymodel import Floats
 from patternbook.analysis.intervals import CONFIDENCE, Estimate
 from patternbook.analysis.measure import LeftOut, Measure, measured
 from patternbook.analysis.period import Period
-from patternbook.analysis.suppression import hidden
+from patternbook.analysis.suppression import behind, hidden
 from patternbook.formats import Formats
 
 SHORTEST = 60  # whole days: two paydays, and what lies between
@@ -70,8 +70,12 @@ def series(daily: pl.DataFrame, data: Period | LeftOut) -> Series | LeftOut:
     what = "orders" if int(daily["orders"].sum()) else "sessions"
     whole = daily.filter(pl.col("day").is_between(data.first, data.last)).sort("day")
     never = (pl.col(what).sum() == 0).over(pl.col("day").dt.weekday())
-    people = pl.col("buyers" if what == "orders" else "customers").alias("people")
-    counted = whole.filter(~never).select("day", pl.col(what).cast(pl.Float64).alias("count"), people)
+    people = behind(whole["orders"], whole["buyers"]) if what == "orders" else whole["customers"]
+    counted = (
+        whole.with_columns(pl.Series("people", people))
+        .filter(~never)
+        .select("day", pl.col(what).cast(pl.Float64).alias("count"), "people")
+    )
     if counted.height < SHORTEST or counted["count"].sum() < FEWEST:
         return LeftOut(
             f"Orders by day are modelled where there are {SHORTEST} whole days and {FEWEST} orders; the data hold "

@@ -356,7 +356,9 @@ def answer(
         f"The largest segment of {formats.count(segments.height)} buyers is {first['segment']}, "
         f"{formats.tenths(first['share'])} of them."
     ]
-    if richest["revenue_share"] is not None:
+    if richest["revenue_share"] is not None and richest["segment"] == first["segment"]:
+        sentences.append(f"It brought {formats.tenths(richest['revenue_share'])} of revenue.")
+    elif richest["revenue_share"] is not None:
         sentences.append(
             f"{richest['segment']}, {formats.tenths(richest['share'])} of buyers, brought "
             f"{formats.tenths(richest['revenue_share'])} of revenue."

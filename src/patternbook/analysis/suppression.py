@@ -18,6 +18,12 @@ def few(people: npt.ArrayLike, minimum_group: int) -> Flags:
     return small
 
 
+def behind(orders: npt.ArrayLike, buyers: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """People behind orders: the known buyers; where nobody is known, no more than there are orders."""
+    known = np.asarray(buyers, dtype=float)
+    return np.where(known > 0, known, np.asarray(orders, dtype=float))
+
+
 def parts(people: int, minimum_group: int) -> int:
     """Into how many equal parts of `minimum_group` or more so many people can be cut, a hundred at most."""
     return next((n for n in PARTS if people >= n * minimum_group), 1)

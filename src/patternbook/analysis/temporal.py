@@ -19,7 +19,7 @@ from patternbook.analysis.clustered import CLUSTERS, Floats, LogRatios, log_rati
 from patternbook.analysis.intervals import CONFIDENCE
 from patternbook.analysis.measure import LeftOut, Measure
 from patternbook.analysis.period import Period
-from patternbook.analysis.suppression import Flags, hidden
+from patternbook.analysis.suppression import Flags, behind, hidden
 from patternbook.formats import Formats
 from patternbook.markup import escaped
 
@@ -144,8 +144,10 @@ def windows(data: Rhythm, what: str | None = None) -> Windows | LeftOut:
     """How much busier than the average hour each window of the week is, by `what` (default: `activity`)."""
     what = what or data.activity
     everyone = data.mart.filter(pl.col("grouping_name") == "all")
-    totals, people = _matrix(everyone, what), "customers" if what == "sessions" else "buyers"
-    small = hidden(_matrix(everyone, people).sum(axis=0), data.minimum_group)
+    totals = _matrix(everyone, what)
+    counted = {name: _matrix(everyone, name).sum(axis=0) for name in ("customers", "buyers", "orders")}
+    people = counted["customers"] if what == "sessions" else behind(counted["orders"], counted["buyers"])
+    small = hidden(people, data.minimum_group)
     hours, window_hours = data.observed.sum(), _around(data.observed, data.width)
     summed = _around(totals, data.width)
     ratios = log_ratios(summed / window_hours, totals.sum(axis=1, keepdims=True) / hours)
@@ -181,7 +183,8 @@ def hour_table(data: Rhythm, activity: Windows) -> pl.DataFrame:
         name: _matrix(everyone, name).sum(axis=0)
         for name in ("customers", "sessions", "buyers", "orders", "revenue", "session_buyers")
     }
-    few_customers, few_buyers = (hidden(totals[name], data.minimum_group) for name in ("customers", "buyers"))
+    few_customers = hidden(totals["customers"], data.minimum_group)
+    few_buyers = hidden(behind(totals["orders"], totals["buyers"]), data.minimum_group)
     few_converted = few_customers | hidden(totals["session_buyers"], data.minimum_group)
     blurred = _around(few_converted.astype(float), data.width) > 0
     rates = conversion(data)

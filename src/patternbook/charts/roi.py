@@ -42,7 +42,9 @@ def actions(table: pl.DataFrame, draws: int, formats: Formats) -> go.Figure:
 
 def tornado(table: pl.DataFrame, middle: float, formats: Formats) -> go.Figure:
     """What the programme's profit hangs on, the widest first."""
-    shown = table.head(MOST_BARS)
+    shown = table.filter(pl.col("width") > 0).head(MOST_BARS)
+    if shown.is_empty():
+        shown = table.head(1)
     labels = shown["assumption"].to_list()
     texts = [f"{formats.money(low)} to {formats.money(high)}" for low, high in shown.select("low", "high").iter_rows()]
     figure = go.Figure()
