@@ -132,7 +132,8 @@ def test_changes_carry_their_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0, "0%"), (0.0002, "< 0.1%"), (0.05, "5.0%"), (1, "100%"), (None, MISSING)]
+    ("share", "text"),
+    [(0, "0%"), (0.0002, "< 0.1%"), (0.05, "5.0%"), (13.2348, "1,323%"), (1, "100%"), (None, MISSING)],
 )
 def test_shares_of_one_column_read_alike(share: float | None, text: str) -> None:
     assert US.tenths(share) == text

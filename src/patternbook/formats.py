@@ -75,7 +75,7 @@ class Formats:
         """A share to a tenth of a percent, so that the shares of one chart or column read alike: `< 0.1%`."""
         if value is None:
             return MISSING
-        return f"< {self._share(0.001, 1)}" if 0 < value < 0.0005 else self._share(value, 1)
+        return f"< {self._share(0.001, 1)}" if 0 < value < 0.0005 else self._share(value, 1 if abs(value) < 10 else 0)
 
     def money(self, value: Any, interval: tuple[float | None, float | None] | None = None) -> str:
         """An amount in the run's currency; without minor units from a thousand on."""

@@ -13,7 +13,7 @@ from fake_run import SIMULATED, Report, finding
 from patternbook.findings import Finding
 from patternbook.params import Params
 from patternbook.report.cells import MARKDOWN, data_of, labelled
-from patternbook.report.since import MOST_LEADING, MOST_ROWS, Since, since
+from patternbook.report.since import MOST_ROWS, Since, since
 from patternbook.report.template import headlines
 from patternbook.runs import State
 
@@ -65,7 +65,7 @@ def test_nothing_is_said_where_nothing_moved_or_nothing_is_known() -> None:
 
 
 def test_both_values_change_and_verdict_are_told_headlines_first() -> None:
-    found = rows(section())
+    found = rows(section(), "tbl-moved-all")
     assert [row[0] for row in found] == ["Conversion", "Revenue", "Order | value"]
     assert found[0] == [
         "Conversion",
@@ -99,11 +99,24 @@ def test_a_run_that_it_is_compared_with_is_named() -> None:
     assert found.values["since.title"] == "Compared with run last\\-month"
 
 
-def test_the_first_page_has_what_leads_and_a_long_table_is_cut_and_says_so() -> None:
+def test_the_first_page_has_key_figures_and_profits_beyond_their_intervals_alone() -> None:
+    profit, other, within = "roi.profit_win_back", "roi.margin", "funnel.conversion"
+    before = (
+        NOW
+        | {name: finding(1.0, "currency", name, PLACE, low=0.9, high=1.1) for name in (profit, other)}
+        | {within: finding(0.149, "share", "Conversion", PLACE, low=0.139, high=0.159)}
+    )
+    found = section(before=before)
+    assert [row[0] for row in rows(found)] == [profit]
+    assert [row[0] for row in rows(found, "tbl-moved-all")] == ["Conversion", other, profit]
+    assert found and "tbl-moved" not in labelled(section(before=BEFORE | {within: NOW[within]}).notebook)  # type: ignore[union-attr]
+
+
+def test_a_long_table_is_cut_and_says_so() -> None:
     many = {f"a.n{n}": finding(n, "count", f"N{n}", PLACE) for n in range(MOST_ROWS + 5)}
     found = section(before=BEFORE | many)
     assert found
-    assert rows(found) == rows(found, "tbl-moved-all")[:MOST_LEADING]
+    assert rows(found) == rows(found, "tbl-moved-all")[:1]
     assert len(rows(found, "tbl-moved-all")) == MOST_ROWS
     assert "What moved most" in labelled(found.notebook)["tbl-moved-all"].caption
     assert "What moved," in labelled(section().notebook)["tbl-moved-all"].caption  # type: ignore[union-attr]

@@ -1,6 +1,7 @@
 """What has moved since the run was executed last, or on another run.
 
-A sentence and the leading moves stand on the first page, all of them and what else differs at the end.
+A sentence stands on the first page, with the key figures and profits that moved by more than chance allows; all moves
+and what else differs stand at the end.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from patternbook.runs import State
 
 NAME = "00_changes"
 MOST_LEADING = 5  # rows on the first page
+DECIDES = ("roi.net_profit_", "roi.profit_")  # findings that decisions hang on begin so
 MOST_ROWS = 60
 MOST_PARAMETERS = 6  # spelled out in the paragraph
 LONGEST_VALUE = 40  # characters; a whole table of rules is not spelled out
@@ -41,7 +43,7 @@ WORDS: dict[Verdict, str] = {
 
 
 class Since(NamedTuple):
-    """`since.title`, `since.text` and `since.circumstances` for the template, and the notebook with both tables."""
+    """`since.title`, `since.text` and `since.circumstances` for the template, and the notebook with the tables."""
 
     values: Variables
     notebook: Notebook
@@ -64,10 +66,13 @@ def since(params: Params, now: State, baseline: State | None, headlines: Sequenc
         "since.circumstances": _circumstances(comparison),
     }
     title = escaped(f"Compared with run {other}" if other else "Since the last run")
-    home = f"notebooks/{NAME}.html#tbl-moved"
+    home = f"notebooks/{NAME}.html#tbl-moved-all"
+    leading = _leading(comparison, headlines)
+    caption = "Key figures and profits that moved, with 95% intervals"
+    tables = [_table("tbl-moved", caption, leading, comparison, formats)] if leading else []
     return Since(
         {"since.title": title} | {name: at_home(text, home) for name, text in told.items()},
-        new_notebook([new_text(f"# {title}"), _leading(comparison, formats), _all(comparison, formats)]),
+        new_notebook([new_text(f"# {title}"), *tables, _all(comparison, formats)]),
     )
 
 
@@ -109,9 +114,10 @@ def _change_of(change: Change) -> str:
     return f"({change.before}, now {change.after})"
 
 
-def _leading(comparison: Comparison, formats: Formats) -> Any:
-    moves = comparison.moves[:MOST_LEADING]
-    return _table("tbl-moved", "What moved first of all, with 95% intervals", moves, comparison, formats)
+def _leading(comparison: Comparison, headlines: Sequence[str]) -> list[Move]:
+    """Moves of key figures and of what decisions hang on, but for those within the intervals: for the first page."""
+    matter = [move for move in comparison.moves if move.id in headlines or move.id.startswith(DECIDES)]
+    return [move for move in matter if move.verdict != "within"][:MOST_LEADING]
 
 
 def _all(comparison: Comparison, formats: Formats) -> Any:
