@@ -108,7 +108,7 @@ def test_planted_conversion_is_recommended_in_the_morning(week: Rhythm) -> None:
 def test_planted_payday(made: Market) -> None:
     orders = made.orders()
     daily = orders.group_by(pl.col("start").dt.date().alias("day")).agg(
-        pl.len().alias("orders"), pl.lit(1).alias("sessions"), pl.col("user_id").n_unique().alias("customers")
+        pl.len().alias("orders"), pl.lit(1).alias("sessions"), pl.col("user_id").n_unique().alias("buyers")
     )
     whole = Period(START.date(), END.date())
     found = payday.payday(payday.series(daily, whole), PAYDAYS)
