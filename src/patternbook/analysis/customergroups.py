@@ -12,9 +12,18 @@ import polars as pl
 
 from patternbook.analysis import intervals
 from patternbook.analysis.clustered import Floats
-from patternbook.analysis.funnel import POOLED, RATES, smallest_to_pool
+from patternbook.analysis.funnel import RATES
 from patternbook.analysis.measure import LeftOut
-from patternbook.analysis.sessions import GROUPINGS, MOST_GROUPS, Groups, against_the_others, told_apart, totals
+from patternbook.analysis.sessions import (
+    GROUPINGS,
+    MOST_GROUPS,
+    Groups,
+    against_the_others,
+    pooled,
+    sizes,
+    told_apart,
+    totals,
+)
 from patternbook.analysis.suppression import few, hidden
 from patternbook.formats import Formats
 
@@ -49,20 +58,12 @@ def _one_grouping(
 ) -> tuple[pl.DataFrame, Floats] | None:
     """Rates of the groups of one grouping, and p-values of their conversion against the other groups."""
     rows = rows.filter(pl.col("grouping_name") == grouping)
-    sizes = rows.group_by("group_name").agg(pl.col("visitors").sum())
-    sizes = sizes.sort("visitors", "group_name", descending=[True, False])
-    names = sizes["group_name"].to_list()
-    shared_out = sizes["visitors"].sum() <= everyone["visitors"]  # no customer need be in two groups
+    by_size = sizes(rows, "visitors")
+    shared_out = sum(by_size.values()) <= everyone["visitors"]  # no customer need be in two groups
     if shared_out:
-        small = smallest_to_pool(sizes["visitors"].to_list(), minimum_group)
-        small = max(small, len(names) - MOST_GROUPS)
-        small = 2 if small == 1 else small  # `all other` of one group would be that group
-        if small > 0:
-            rest = pl.col("group_name").is_in(names[-small:])
-            rows = rows.with_columns(pl.when(rest).then(pl.lit(POOLED)).otherwise("group_name").alias("group_name"))
-            names = [*names[:-small], POOLED]
+        rows, names = pooled(rows, by_size, minimum_group)
     else:
-        names = sizes.filter(pl.col("visitors") >= minimum_group)["group_name"].head(MOST_GROUPS).to_list()
+        names = [name for name, visitors in by_size.items() if visitors >= minimum_group][:MOST_GROUPS]
         rows = rows.filter(pl.col("group_name").is_in(names))
     if len(names) < 2:
         return None

@@ -162,17 +162,7 @@ def told_apart(
 def _one_grouping(mart: pl.DataFrame, grouping: str, minimum_group: int) -> tuple[pl.DataFrame, Floats] | None:
     """Rates of the groups of one grouping, and p-values of their conversion against the other groups."""
     rows = mart.filter(pl.col("grouping_name") == grouping)
-    sizes = rows.group_by("group_name").agg(pl.col("customers").sum())
-    sizes = sizes.sort("customers", "group_name", descending=[True, False])
-    pooled = max(smallest_to_pool(sizes["customers"].to_list(), minimum_group), sizes.height - MOST_GROUPS)
-    pooled = pooled if pooled > 1 or pooled <= 0 else 2  # `all other` of one group would be that group
-    names = sizes["group_name"].to_list()
-    if pooled > 0:
-        rest = names[-pooled:]
-        rows = rows.with_columns(
-            pl.when(pl.col("group_name").is_in(rest)).then(pl.lit(POOLED)).otherwise("group_name").alias("group_name")
-        )
-        names = [*names[:-pooled], POOLED]
+    rows, names = pooled(rows, sizes(rows, "customers"), minimum_group)
     if len(names) < 2:
         return None
     if grouping in ("weekday", "price"):
@@ -197,6 +187,24 @@ def _one_grouping(mart: pl.DataFrame, grouping: str, minimum_group: int) -> tupl
     )
     rates = [f"{name}{end}" for name in RATES for end in ("", "_low", "_high")]
     return table.with_columns(pl.col(rates).fill_nan(None)), difference.p_values()
+
+
+def sizes(rows: pl.DataFrame, people: str) -> dict[str, int]:
+    """Totals of the column `people` by group, the largest first."""
+    found = rows.group_by("group_name").agg(pl.col(people).sum())
+    return dict(found.sort(people, "group_name", descending=[True, False]).iter_rows())
+
+
+def pooled(rows: pl.DataFrame, by_size: dict[str, int], minimum_group: int) -> tuple[pl.DataFrame, list[str]]:
+    """Rows and names of groups; those too small, and those beyond the `MOST_GROUPS` largest, stand together."""
+    names = list(by_size)
+    small = max(smallest_to_pool(list(by_size.values()), minimum_group), len(names) - MOST_GROUPS)
+    small = 2 if small == 1 else small  # `all other` of one group would be that group
+    if small <= 0:
+        return rows, names
+    rest = pl.col("group_name").is_in(names[-small:])
+    together = rows.with_columns(pl.when(rest).then(pl.lit(POOLED)).otherwise("group_name").alias("group_name"))
+    return together, [*names[:-small], POOLED]
 
 
 def against_the_others(took: Floats, could: Floats) -> LogRatios:
